@@ -1,0 +1,115 @@
+//! The nouns people see of a projection, and the loop that moves it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Sequence;
+
+pub mod directory;
+
+/// What a projection is doing. States do not lie: `live` means that nothing waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Opening its read model, or waiting for its stream or the server; `last_error` says for what.
+    Starting,
+    /// Events wait to be applied.
+    CatchingUp,
+    /// Every event of the stream is applied.
+    Live,
+    /// A newer generation is replaying the stream beside the live one.
+    Building,
+    /// Stopped by an operator until resumed.
+    Paused,
+    /// It cannot go on by itself; `last_error` says why and what to do.
+    Failed,
+    /// Its module file is gone, or the host is stopping. The read model stays and is served.
+    Stopped,
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::CatchingUp => "catching_up",
+            Self::Live => "live",
+            Self::Building => "building",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// What went wrong last, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What happened, naming the projection, file, sequence or value.
+    pub error: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// One built copy of a projection's read model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The version it was built by.
+    pub version: u32,
+    /// Digest of the module that feeds it now: lower-case hexadecimal SHA-256.
+    pub digest: String,
+    /// `live` is the one that is served.
+    pub state: String,
+    /// Its checkpoint's sequence.
+    pub checkpoint: Sequence,
+}
+
+/// Everything `status` and `/v1/projections/{name}` say of one projection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The projection's name.
+    pub name: String,
+    /// The running module's version.
+    pub version: u32,
+    /// The running module's digest: lower-case hexadecimal SHA-256.
+    pub digest: String,
+    /// The module's file name in the modules folder.
+    pub file: String,
+    /// What it is doing.
+    pub status: State,
+    /// The stream it reads; none until one was found.
+    pub stream: Option<String>,
+    /// The last event whose changes are committed; 0 before the first.
+    pub checkpoint: Sequence,
+    /// The newest event of the stream that is known of.
+    pub last_sequence: Sequence,
+    /// Events that wait to be applied.
+    pub lag: u64,
+    /// Events read per second, over the last seconds.
+    pub events_per_second: f64,
+    /// Times the module was reloaded since the host started.
+    pub reloads: u64,
+    /// The built copies of its read model.
+    pub generations: Vec<Generation>,
+    /// Tables that can be queried.
+    pub tables: Vec<String>,
+    /// Events set aside after they failed.
+    pub dead_letters: u64,
+    /// Keys whose events are held back behind a failed one.
+    pub held_keys: u64,
+    /// What went wrong last; none once it has passed.
+    pub last_error: Option<Problem>,
+}
+
+/// A module file that is not running, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedModule {
+    /// File name in the modules folder.
+    pub file: String,
+    /// Always "refused".
+    pub verdict: String,
+    /// Why, and what to do.
+    #[serde(flatten)]
+    pub problem: Problem,
+}

@@ -1,0 +1,205 @@
+//! **Seam**: where events come from.
+//!
+//! A source knows streams; it does not know projections. [`shared`] puts the projections of one stream on as
+//! few readers as possible, and [`position`] decides whether a checkpoint still belongs to a stream.
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::batch::{Batch, BatchLimits};
+use crate::event::{Sequence, Timestamp};
+use crate::subject::SubjectFilter;
+
+pub mod jetstream;
+pub mod memory;
+pub mod position;
+pub mod shared;
+
+/// What a stream holds right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamState {
+    /// Sequence of the oldest event still stored; `last_sequence + 1` when the stream is empty.
+    pub first_sequence: Sequence,
+    /// Sequence of the newest event ever stored; 0 when there was none.
+    pub last_sequence: Sequence,
+}
+
+/// What a reader is for: live reads and replays use connections of their own, so that a replay cannot
+/// delay live events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Close to the stream's end.
+    Live,
+    /// Reading history.
+    Replay,
+}
+
+/// Batches of one stream, in order and without gaps, from where [`EventSource::read`] was asked to start.
+///
+/// After an error nothing more comes. Dropping it stops the reading.
+#[derive(Debug)]
+pub struct EventReader {
+    /// The batches. Its capacity bounds what is read ahead.
+    pub batches: mpsc::Receiver<Result<Batch, SourceError>>,
+    /// Events that waited in the stream when the reader started.
+    pub pending: u64,
+    /// Stops the reading task when the reader is dropped.
+    pub task: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+/// Why events cannot be had. Each says what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The server cannot be reached, or did not answer in time.
+    #[error("NATS at {url} does not answer: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// No stream has one of these subjects.
+    #[error("no stream holds the subjects {subjects}")]
+    NoStream {
+        /// The projection's subject filters.
+        subjects: String,
+    },
+    /// More than one stream has these subjects, and order across streams is undefined.
+    #[error("the subjects {subjects} are held by several streams: {streams}")]
+    SeveralStreams {
+        /// The projection's subject filters.
+        subjects: String,
+        /// The streams' names.
+        streams: String,
+    },
+    /// The stream is gone, or was never there.
+    #[error("stream {stream} does not exist")]
+    StreamMissing {
+        /// Its name.
+        stream: String,
+    },
+    /// Reading would delete events, or the stream does not keep them.
+    #[error("stream {stream} has {retention} retention; only limits retention can be replayed")]
+    Retention {
+        /// Its name.
+        stream: String,
+        /// "interest" or "work queue".
+        retention: String,
+    },
+    /// The event at the checkpoint is another one now.
+    #[error(
+        "stream {stream} is not the one this read model was built from: event {sequence} has another time"
+    )]
+    StreamReplaced {
+        /// Its name.
+        stream: String,
+        /// The checkpoint's sequence.
+        sequence: Sequence,
+    },
+    /// The stream ends before the checkpoint.
+    #[error("stream {stream} ends at {last}, before this read model's checkpoint {checkpoint}")]
+    StreamWentBack {
+        /// Its name.
+        stream: String,
+        /// Its last sequence.
+        last: Sequence,
+        /// The checkpoint's sequence.
+        checkpoint: Sequence,
+    },
+    /// Events were deleted before this projection read them.
+    #[error("events {first} to {last} of stream {stream} are gone before they were read")]
+    EventsLost {
+        /// Its name.
+        stream: String,
+        /// First lost sequence.
+        first: Sequence,
+        /// Last lost sequence.
+        last: Sequence,
+    },
+    /// A message was lost or repeated on the way, or the consumer is gone. Starting again from the checkpoint
+    /// mends it.
+    #[error("reading stream {stream} was interrupted: {reason}")]
+    Interrupted {
+        /// Its name.
+        stream: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl SourceError {
+    /// Whether the same may work later without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NoStream { .. }
+                | Self::StreamMissing { .. }
+                | Self::Interrupted { .. }
+        )
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => {
+                "check that nats-server runs there with JetStream on, and the address in [nats] url or --nats"
+            }
+            Self::NoStream { .. } => {
+                "create the stream, or name one in [projection.NAME] stream; the projection starts when it appears"
+            }
+            Self::SeveralStreams { .. } => {
+                "name one in [projection.NAME] stream, or make a stream that sources them: only one stream has an order"
+            }
+            Self::StreamMissing { .. } => {
+                "create the stream, or correct [projection.NAME] stream; the projection starts when it appears"
+            }
+            Self::Retention { .. } => {
+                "make a stream with limits retention that sources or mirrors it, and name that in [projection.NAME] stream"
+            }
+            Self::StreamReplaced { .. } | Self::StreamWentBack { .. } => {
+                "if the stream was replaced on purpose, stop the host and move this projection's data folder away to build it again"
+            }
+            Self::EventsLost { .. } => {
+                "restore the stream's history; to build from what is left, stop the host, move this projection's data folder away and set [projection.NAME] start"
+            }
+            Self::Interrupted { .. } => {
+                "nothing to do: reading starts again from the checkpoint by itself"
+            }
+        }
+    }
+}
+
+/// Streams of events.
+///
+/// A source promises: batches come in stream order, each event once, nothing left out that the stream
+/// holds; on any doubt about that it ends the reader with an error instead.
+pub trait EventSource: Send + Sync + 'static {
+    /// The one stream that holds subjects matching `filters`.
+    fn find_stream<'a>(
+        &'a self,
+        filters: &'a [SubjectFilter],
+    ) -> BoxFuture<'a, Result<String, SourceError>>;
+
+    /// What the stream holds; refuses streams that cannot be replayed.
+    fn stream_state<'a>(
+        &'a self,
+        stream: &'a str,
+    ) -> BoxFuture<'a, Result<StreamState, SourceError>>;
+
+    /// The time of one event; none when the stream does not hold it any more.
+    fn event_time<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>>;
+
+    /// Reads everything after `after`, unfiltered, in batches as large as what waits, up to `limits`.
+    fn read<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+        lane: Lane,
+        limits: BatchLimits,
+    ) -> BoxFuture<'a, Result<EventReader, SourceError>>;
+}
