@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,27 +16,37 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 pub struct NatsServer {
     folder: tempfile::TempDir,
     port: u16,
+    arguments: Vec<String>,
     process: Option<Child>,
 }
 
 impl NatsServer {
-    /// Starts a server on a free port of 127.0.0.1 with an empty store.
+    /// Starts a server on a free port of 127.0.0.1, with JetStream and an empty store.
     ///
     /// # Panics
     /// If there is no nats-server, or it does not come up: a test without it has nothing to test.
     pub fn start() -> Self {
+        Self::start_with(&["--jetstream"])
+    }
+
+    /// The same with these arguments instead of `--jetstream`.
+    ///
+    /// # Panics
+    /// Like [`Self::start`].
+    pub fn start_with(arguments: &[&str]) -> Self {
         // Another process may take the port between the search and the start.
         for _ in 0..10 {
             let mut server = Self {
                 folder: tempfile::tempdir().expect("a temporary folder"),
                 port: free_port(),
+                arguments: arguments.iter().map(ToString::to_string).collect(),
                 process: None,
             };
             if server.spawn().is_ok() {
                 return server;
             }
         }
-        panic!("nats-server does not start; see {}", binary().display());
+        panic!("{} {arguments:?} does not start", binary().display());
     }
 
     /// `nats://127.0.0.1:PORT`.
@@ -61,9 +71,9 @@ impl NatsServer {
         self.spawn().expect("nats-server comes back");
     }
 
-    /// The folder that holds its store and its log.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The folder of its store, which outlives [`Self::kill`].
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     fn spawn(&mut self) -> Result<()> {
@@ -72,10 +82,11 @@ impl NatsServer {
             .append(true)
             .open(self.folder.path().join("nats-server.log"))?;
         let process = Command::new(binary())
-            .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
+            .args(&self.arguments)
+            .args(["--addr", "127.0.0.1", "--port"])
             .arg(self.port.to_string())
             .arg("--store_dir")
-            .arg(self.folder.path().join("store"))
+            .arg(self.store())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
