@@ -1,6 +1,9 @@
 //! Placeholder.
 #![deny(missing_docs)]
 
+// What the macros and the generated bindings write names this crate by its name.
+extern crate self as foldline_sdk;
+
 mod column;
 mod definition;
 mod envelope;

@@ -12,7 +12,7 @@ const STACK_VALUES: usize = 16;
 
 /// Calls `send` with the values as the contract has them.
 pub(super) fn with_values<R>(values: &[Value<'_>], send: impl FnOnce(&[ValueParam<'_>]) -> R) -> R {
-    let mut stack = [ValueParam::Null; STACK_VALUES];
+    let mut stack = [const { ValueParam::Null }; STACK_VALUES];
     match stack.get_mut(..values.len()) {
         Some(sent) => {
             for (sent, value) in sent.iter_mut().zip(values) {
