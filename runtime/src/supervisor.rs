@@ -56,6 +56,9 @@ impl Supervisor {
 
     /// Takes in what changed in the modules folder.
     pub fn take(&mut self, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            return;
+        }
         for finding in findings {
             match finding {
                 Finding::Loaded { file, module } => {
