@@ -20,10 +20,13 @@
 
 pub mod batch;
 pub mod changes;
+pub mod config;
 pub mod definition;
 pub mod event;
 pub mod projection;
+pub mod query;
 pub mod source;
 pub mod store;
 pub mod subject;
+pub mod telemetry;
 pub mod value;
