@@ -10,6 +10,8 @@ use crate::batch::{Batch, BatchLimits};
 use crate::event::{Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
+#[cfg(test)]
+mod conformance;
 pub mod jetstream;
 pub mod memory;
 pub mod position;
@@ -202,4 +204,26 @@ pub trait EventSource: Send + Sync + 'static {
         lane: Lane,
         limits: BatchLimits,
     ) -> BoxFuture<'a, Result<EventReader, SourceError>>;
+}
+
+/// The one of the streams that hold `filters`; order across several is undefined.
+fn only_one(mut streams: Vec<String>, filters: &[SubjectFilter]) -> Result<String, SourceError> {
+    let subjects = || {
+        filters
+            .iter()
+            .map(SubjectFilter::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    streams.sort();
+    match streams.len() {
+        0 => Err(SourceError::NoStream {
+            subjects: subjects(),
+        }),
+        1 => Ok(streams.remove(0)),
+        _ => Err(SourceError::SeveralStreams {
+            subjects: subjects(),
+            streams: streams.join(", "),
+        }),
+    }
 }

@@ -1,0 +1,216 @@
+//! One connection to the server: made when first needed, watched for breaks.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{Context, ContextBuilder};
+use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
+
+use super::JetStreamOptions;
+use crate::source::SourceError;
+
+/// How long one attempt to connect may take, TLS and authentication included.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How long a caller waits for a connection that others are making, or that broke, before it is told that
+/// the server cannot be reached.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(3);
+/// Longest answer time of one API call. A server that needs longer is not healthy; the call is repeated.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Finds connections that died without a sign: two missed pings end them.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// Pause between attempts to reconnect; the client's own default grows to 4 s, too long to be back within 3 s.
+const RECONNECT_EVERY: Duration = Duration::from_millis(250);
+
+/// What is known of the connection from the client's events, which are hints: some may be lost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Health {
+    /// Rises whenever messages may have been lost: on each disconnection and when the client dropped some.
+    pub(super) breaks: u64,
+    connected: bool,
+    trouble: Option<String>,
+}
+
+impl Health {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.connected = true;
+                self.trouble = None;
+            }
+            Event::Disconnected | Event::Closed => {
+                self.connected = false;
+                self.breaks += 1;
+            }
+            Event::SlowConsumer(_) => self.breaks += 1,
+            Event::ServerError(error) => self.trouble = Some(error.to_string()),
+            Event::ClientError(error) => self.trouble = Some(error.to_string()),
+            Event::LameDuckMode | Event::Draining => {}
+        }
+    }
+}
+
+/// A connection that is made when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Connection {
+    options: JetStreamOptions,
+    context: OnceCell<Context>,
+    health: watch::Sender<Health>,
+}
+
+impl Connection {
+    pub(super) fn new(options: JetStreamOptions) -> Self {
+        Self {
+            options,
+            context: OnceCell::new(),
+            health: watch::Sender::default(),
+        }
+    }
+
+    /// JetStream over a connection that stands right now.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`] within a few seconds.
+    pub(super) async fn context(&self) -> Result<Context, SourceError> {
+        let connecting = self.context.get_or_try_init(|| self.connect());
+        let context = match timeout(WAIT_FOR_CONNECTION, connecting).await {
+            Ok(connected) => connected.map_err(|reason| self.unreachable(reason))?,
+            Err(_) => return Err(self.unreachable("no connection so far".into())),
+        };
+        self.standing(context).await?;
+        Ok(context.clone())
+    }
+
+    /// What happens to the connection from now on.
+    pub(super) fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// An API call that did not get through.
+    pub(super) fn no_answer(&self, error: &dyn std::fmt::Display) -> SourceError {
+        let error = error.to_string();
+        if error.contains("no responders") {
+            return self.unreachable("JetStream is not enabled there".into());
+        }
+        // Missing permissions show as a timeout here and as a server error beside it.
+        match &self.health.borrow().trouble {
+            Some(trouble) => self.unreachable(format!("{error} ({trouble})")),
+            None => self.unreachable(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<Context, String> {
+        let servers: Vec<&str> = self.options.url.split(',').map(str::trim).collect();
+        let client = self
+            .client_options()
+            .await?
+            .connect(&servers[..])
+            .await
+            .map_err(|error| plain_words(&error))?;
+        Ok(ContextBuilder::new().timeout(ANSWER_WITHIN).build(client))
+    }
+
+    async fn client_options(&self) -> Result<ConnectOptions, String> {
+        let health = self.health.clone();
+        let options = authenticated(&self.options).await?;
+        Ok(options
+            .name("foldline")
+            .connection_timeout(CONNECT_WITHIN)
+            .request_timeout(Some(ANSWER_WITHIN))
+            .ping_interval(PING_EVERY)
+            .reconnect_delay_callback(|attempts| match attempts {
+                0 | 1 => Duration::ZERO,
+                _ => RECONNECT_EVERY,
+            })
+            .event_callback(move |event| {
+                health.send_modify(|health| health.note(&event));
+                std::future::ready(())
+            }))
+    }
+
+    /// Waits a little for a connection that broke to come back.
+    async fn standing(&self, context: &Context) -> Result<(), SourceError> {
+        let client = context.client();
+        let connected = || client.connection_state() == async_nats::connection::State::Connected;
+        if connected() {
+            return Ok(());
+        }
+        let mut health = self.health();
+        let back = timeout(
+            WAIT_FOR_CONNECTION,
+            health.wait_for(|health| health.connected || connected()),
+        );
+        if back.await.is_ok() || connected() {
+            return Ok(());
+        }
+        let trouble = self.health.borrow().trouble.clone();
+        Err(self.unreachable(trouble.unwrap_or_else(|| "the connection was lost".into())))
+    }
+
+    fn unreachable(&self, reason: String) -> SourceError {
+        SourceError::Unreachable {
+            url: without_secrets(&self.options.url),
+            reason,
+        }
+    }
+}
+
+async fn authenticated(options: &JetStreamOptions) -> Result<ConnectOptions, String> {
+    let mut client = ConnectOptions::new();
+    if let Some(file) = &options.credentials {
+        client = client
+            .credentials_file(file)
+            .await
+            .map_err(|error| format!("credentials file {}: {error}", file.display()))?;
+    }
+    if let Some(user) = &options.user {
+        let password = options.password.clone().unwrap_or_default();
+        client = client.user_and_password(user.clone(), password);
+    }
+    if let Some(token) = &options.token {
+        client = client.token(token.clone());
+    }
+    if let Some(seed) = &options.nkey {
+        client = client.nkey(seed.clone());
+    }
+    Ok(client)
+}
+
+fn plain_words(error: &ConnectError) -> String {
+    let detail = || std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            "the server refused the credentials".into()
+        }
+        ConnectErrorKind::TimedOut => format!("nobody answered within {CONNECT_WITHIN:?}"),
+        ConnectErrorKind::Dns => format!("the name cannot be resolved: {}", detail()),
+        ConnectErrorKind::ServerParse => format!("this is no server address: {}", detail()),
+        ConnectErrorKind::Io => detail(),
+        _ => error.to_string(),
+    }
+}
+
+/// Addresses may carry `user:password@`, which belongs in no log.
+fn without_secrets(url: &str) -> String {
+    let server = |server: &str| match (server.find("://"), server.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}{}", &server[..scheme + 3], &server[at + 1..])
+        }
+        (None, Some(at)) => server[at + 1..].to_owned(),
+        _ => server.to_owned(),
+    };
+    url.split(',').map(server).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_an_address_are_not_shown() {
+        assert_eq!(
+            without_secrets("nats://me:secret@a:4222,b,you:p@ss@c"),
+            "nats://a:4222,b,c"
+        );
+    }
+}

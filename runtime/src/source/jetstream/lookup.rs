@@ -1,0 +1,126 @@
+//! Questions about streams: which one, what it holds, when an event was stored.
+
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::{Info, RawMessageErrorKind, RetentionPolicy};
+use async_nats::jetstream::{self, ErrorCode};
+use futures::TryStreamExt;
+
+use super::connection::Connection;
+use crate::event::{Sequence, Timestamp};
+use crate::source::{SourceError, StreamState, only_one};
+use crate::subject::SubjectFilter;
+
+pub(super) async fn find_stream(
+    connection: &Connection,
+    filters: &[SubjectFilter],
+) -> Result<String, SourceError> {
+    let context = connection.context().await?;
+    let streams: Vec<Info> = context
+        .streams()
+        .try_collect()
+        .await
+        .map_err(|error| connection.no_answer(&error))?;
+    let holding = streams
+        .into_iter()
+        .filter(|info| holds(info, filters))
+        .map(|info| info.config.name)
+        .collect();
+    only_one(holding, filters)
+}
+
+fn holds(info: &Info, filters: &[SubjectFilter]) -> bool {
+    info.config
+        .subjects
+        .iter()
+        .filter_map(|subject| subject.parse::<SubjectFilter>().ok())
+        .any(|subject| filters.iter().any(|filter| filter.overlaps(&subject)))
+}
+
+pub(super) async fn stream_state(
+    connection: &Connection,
+    stream: &str,
+) -> Result<StreamState, SourceError> {
+    let found = get_stream(connection, stream).await?;
+    let info = found.cached_info();
+    if info.config.retention != RetentionPolicy::Limits {
+        return Err(SourceError::Retention {
+            stream: stream.to_owned(),
+            retention: match info.config.retention {
+                RetentionPolicy::Interest => "interest".into(),
+                _ => "work queue".into(),
+            },
+        });
+    }
+    let state = &info.state;
+    Ok(StreamState {
+        // A stream that never held anything says 0, an emptied one its next sequence.
+        first_sequence: match state.messages {
+            0 => state.last_sequence + 1,
+            _ => state.first_sequence,
+        },
+        last_sequence: state.last_sequence,
+    })
+}
+
+async fn get_stream(
+    connection: &Connection,
+    stream: &str,
+) -> Result<jetstream::stream::Stream, SourceError> {
+    let context = connection.context().await?;
+    context
+        .get_stream(stream)
+        .await
+        .map_err(|error| match error.kind() {
+            GetStreamErrorKind::JetStream(error) => refused(connection, stream, &error),
+            // No stream can have such a name.
+            GetStreamErrorKind::EmptyName | GetStreamErrorKind::InvalidStreamName => {
+                missing(stream)
+            }
+            GetStreamErrorKind::Request => connection.no_answer(&error),
+        })
+}
+
+/// The time of an event, asked of the stream's leader: a follower may be behind.
+pub(super) async fn event_time(
+    connection: &Connection,
+    stream: &str,
+    sequence: Sequence,
+) -> Result<Option<Timestamp>, SourceError> {
+    let context = connection.context().await?;
+    let found = context
+        .get_stream_no_info(stream)
+        .await
+        .map_err(|_| missing(stream))?;
+    match found.get_raw_message(sequence).await {
+        Ok(message) => Ok(Some(timestamp(message.time))),
+        Err(error) => match error.kind() {
+            RawMessageErrorKind::NoMessageFound => Ok(None),
+            RawMessageErrorKind::JetStream(error) => Err(refused(connection, stream, &error)),
+            _ => Err(connection.no_answer(&error)),
+        },
+    }
+}
+
+/// What an error answer of the server about `stream` means.
+pub(super) fn refused(
+    connection: &Connection,
+    stream: &str,
+    error: &jetstream::Error,
+) -> SourceError {
+    match error.error_code() {
+        ErrorCode::STREAM_NOT_FOUND => missing(stream),
+        _ => connection.no_answer(error),
+    }
+}
+
+fn missing(stream: &str) -> SourceError {
+    SourceError::StreamMissing {
+        stream: stream.to_owned(),
+    }
+}
+
+/// Nanoseconds since the epoch, as the server stored them.
+pub(super) fn timestamp(time: async_nats::datetime::DateTime) -> Timestamp {
+    // JetStream keeps times as 64-bit nanoseconds itself.
+    Timestamp::try_from(time.unix_timestamp_nanos()).unwrap_or(Timestamp::MAX)
+}

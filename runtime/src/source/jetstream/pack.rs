@@ -1,0 +1,167 @@
+//! From messages to columns: continuity checked, everything copied once.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Message;
+use async_nats::jetstream::message::Info;
+
+use super::lookup::timestamp;
+use crate::batch::{Batch, BatchBuilder, BatchLimits};
+use crate::event::{Position, Sequence};
+
+/// Proof that nothing is missing: the server counts the deliveries of a consumer without gaps. Stream
+/// sequences may jump, where events were deleted, so they prove nothing.
+#[derive(Debug)]
+struct Continuity {
+    /// Deliveries seen.
+    delivered: u64,
+    /// Last event read.
+    sequence: Sequence,
+}
+
+impl Continuity {
+    /// Whether the event is new; an error when a delivery is missing or repeated.
+    fn accept(&mut self, delivery: u64, sequence: Sequence) -> Result<bool, String> {
+        if delivery != self.delivered + 1 {
+            let last = self.delivered;
+            return Err(format!("delivery {delivery} came after delivery {last}"));
+        }
+        self.delivered = delivery;
+        let new = sequence > self.sequence;
+        self.sequence = self.sequence.max(sequence);
+        Ok(new)
+    }
+}
+
+/// Packs the deliveries of one consumer.
+///
+/// Payloads and headers are copied: keeping the client's slices would keep its whole read buffers alive.
+#[derive(Debug)]
+pub(super) struct Packer {
+    continuity: Continuity,
+    limits: BatchLimits,
+    builder: BatchBuilder,
+    through: Position,
+    pending: u64,
+    /// Header lines of the message at hand, kept for its memory.
+    lines: Vec<u8>,
+}
+
+impl Packer {
+    pub(super) fn new(after: Sequence, limits: BatchLimits) -> Self {
+        Self {
+            continuity: Continuity {
+                delivered: 0,
+                sequence: after,
+            },
+            limits,
+            builder: BatchBuilder::default(),
+            through: Position::default(),
+            pending: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether `message` must wait for the next batch.
+    pub(super) fn is_full_for(&self, message: &Message) -> bool {
+        self.builder.is_full(message.length, self.limits)
+    }
+
+    /// Adds one delivery.
+    ///
+    /// # Errors
+    /// A sentence, when the deliveries are not continuous.
+    pub(super) fn push(&mut self, message: &Message) -> Result<(), String> {
+        let info = message.info().map_err(|error| error.to_string())?;
+        if self
+            .continuity
+            .accept(info.consumer_sequence, info.stream_sequence)?
+        {
+            self.add(message, &info);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, message: &Message, info: &Info<'_>) {
+        self.through = Position {
+            sequence: info.stream_sequence,
+            time: timestamp(info.published),
+        };
+        self.pending = info.pending;
+        self.lines.clear();
+        if let Some(headers) = &message.headers {
+            write_lines(headers, &mut self.lines);
+        }
+        self.builder.push(
+            self.through,
+            &message.subject,
+            &self.lines,
+            &message.payload,
+        );
+    }
+
+    /// What has been packed; none when there is nothing.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        if self.builder.is_empty() {
+            return None;
+        }
+        let builder = std::mem::take(&mut self.builder);
+        Some(builder.finish(self.through, self.pending))
+    }
+}
+
+/// Lines `Name: value` CR LF, sorted by name: the client keeps headers in a hash map, and the same event
+/// must look the same each time it is read. The values of one name keep their order.
+fn write_lines(headers: &HeaderMap, lines: &mut Vec<u8>) {
+    let mut sorted: Vec<_> = headers.iter().collect();
+    sorted.sort_unstable_by_key(|(name, _)| AsRef::<[u8]>::as_ref(*name));
+    for (name, values) in sorted {
+        for value in values {
+            lines.extend_from_slice(name.as_ref());
+            lines.extend_from_slice(b": ");
+            lines.extend_from_slice(value.as_ref());
+            lines.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn continuity() -> Continuity {
+        Continuity {
+            delivered: 0,
+            sequence: 10,
+        }
+    }
+
+    #[test]
+    fn a_missing_or_repeated_delivery_is_an_error() {
+        let mut missing = continuity();
+        assert_eq!(missing.accept(1, 11), Ok(true));
+        assert!(missing.accept(3, 12).is_err());
+        let mut repeated = continuity();
+        assert_eq!(repeated.accept(1, 11), Ok(true));
+        assert!(repeated.accept(1, 12).is_err());
+    }
+
+    #[test]
+    fn deleted_events_leave_no_doubt_and_old_events_are_passed_over() {
+        let mut continuity = continuity();
+        assert_eq!(continuity.accept(1, 5), Ok(false));
+        assert_eq!(continuity.accept(2, 20), Ok(true));
+        assert_eq!(continuity.accept(3, 20), Ok(false));
+        assert_eq!(continuity.accept(4, 21), Ok(true));
+    }
+
+    #[test]
+    fn header_lines_are_sorted_by_name_and_keep_the_order_of_values() {
+        let mut headers = HeaderMap::new();
+        headers.append("b", "2");
+        headers.append("a", "x");
+        headers.append("b", "1");
+        let mut lines = Vec::new();
+        write_lines(&headers, &mut lines);
+        assert_eq!(lines, b"a: x\r\nb: 2\r\nb: 1\r\n");
+    }
+}

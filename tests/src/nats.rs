@@ -1,0 +1,146 @@
+//! A real nats-server with JetStream, for tests: a port and a store of its own, killed on drop.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Longest time a server may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running (or killed) nats-server.
+#[derive(Debug)]
+pub struct NatsServer {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl NatsServer {
+    /// Starts a server on a free port of 127.0.0.1 with an empty store.
+    ///
+    /// # Panics
+    /// If there is no nats-server, or it does not come up: a test without it has nothing to test.
+    pub fn start() -> Self {
+        // Another process may take the port between the search and the start.
+        for _ in 0..10 {
+            let mut server = Self {
+                folder: tempfile::tempdir().expect("a temporary folder"),
+                port: free_port(),
+                process: None,
+            };
+            if server.spawn().is_ok() {
+                return server;
+            }
+        }
+        panic!("nats-server does not start; see {}", binary().display());
+    }
+
+    /// `nats://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it without warning, as `kill -9` does. The store stays.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("nats-server can be killed");
+            process.wait().expect("nats-server can be waited for");
+        }
+    }
+
+    /// Kills it if it runs, and starts it again on the same port with the same store.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.spawn().expect("nats-server comes back");
+    }
+
+    /// The folder that holds its store and its log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("nats-server.log"))?;
+        let process = Command::new(binary())
+            .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
+            .arg(self.port.to_string())
+            .arg("--store_dir")
+            .arg(self.folder.path().join("store"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| {
+                format!(
+                    "{} cannot be run\nhint: `cargo xtask test` provides a nats-server; or put one (2.12 or newer) on PATH, or its path into FOLDLINE_NATS_SERVER",
+                    binary().display()
+                )
+            });
+        match process {
+            Ok(process) => self.process = Some(process),
+            // No use in trying other ports.
+            Err(error) => panic!("{error:#}"),
+        }
+        self.wait_until_ready()
+    }
+
+    /// Waits for the greeting that a server sends once JetStream is up.
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            let process = self.process.as_mut().context("it was started")?;
+            if let Some(status) = process.try_wait()? {
+                bail!("nats-server ended with {status}");
+            }
+            if greets(self.port) {
+                return Ok(());
+            }
+            // The server has no way to call us: ask again, with a pause.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bail!("nats-server did not answer within {READY_WITHIN:?}")
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn greets(port: u16) -> bool {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let mut line = String::new();
+    let read = stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .and_then(|()| BufReader::new(stream).read_line(&mut line));
+    read.is_ok() && line.starts_with("INFO ")
+}
+
+/// A free port below those that the system gives to outgoing connections: a client that tries to reconnect to
+/// a port in that range while the server is down can take the port itself.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(15_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// `FOLDLINE_NATS_SERVER`, else whatever PATH has.
+fn binary() -> PathBuf {
+    std::env::var_os("FOLDLINE_NATS_SERVER").map_or_else(|| "nats-server".into(), PathBuf::from)
+}
