@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::batch::BatchLimits;
-use crate::event::Sequence;
+use crate::source::position::Start;
 
 mod check;
 mod load;
+mod parse;
+mod units;
 
 pub use load::{ConfigError, Flags, Sources};
 
@@ -46,10 +47,18 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Nats {
-    /// One server, or several of one cluster separated by commas.
+    /// One server, or several of one cluster separated by commas; `tls://` asks for TLS.
     pub url: String,
-    /// A `.creds` file, for servers that want a user.
+    /// A `.creds` file with a user's JWT and key.
     pub credentials: Option<PathBuf>,
+    /// User name, together with `password`.
+    pub user: Option<String>,
+    /// Password, together with `user`.
+    pub password: Option<Secret>,
+    /// Token.
+    pub token: Option<Secret>,
+    /// Seed of a user's nkey, `SU…`.
+    pub nkey: Option<Secret>,
 }
 
 /// `[modules]`: where the projections are.
@@ -67,15 +76,16 @@ pub struct Store {
     /// The data folder. One host at a time uses it.
     pub dir: PathBuf,
     /// MiB of rows kept in memory per projection; more makes projections that read their rows faster.
-    pub cache_mib: u32,
+    pub cache_mib: usize,
 }
 
 /// `[http]`: where queries are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// HOST:PORT; port 0 takes a free one.
-    pub listen: String,
+    /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "parse::listen")]
+    pub listen: SocketAddr,
     /// When set, every request but the probes must carry it as `authorization: Bearer …`.
     pub token: Option<Secret>,
 }
@@ -86,23 +96,23 @@ pub struct Http {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// MiB of a module file.
-    pub module_mib: u32,
+    pub module_mib: usize,
     /// MiB of memory of one module instance.
-    pub memory_mib: u32,
+    pub memory_mib: usize,
     /// Milliseconds one call of `project` may take, for a whole batch.
-    pub call_ms: u32,
+    pub call_ms: u64,
     /// Events in one batch.
-    pub batch_events: u32,
+    pub batch_events: usize,
     /// KiB of events in one batch; a single larger event still makes a batch of its own.
-    pub batch_kib: u32,
+    pub batch_kib: usize,
     /// Rows one batch may put or delete.
-    pub changes_per_batch: u32,
+    pub changes_per_batch: usize,
     /// KiB of one row.
-    pub row_kib: u32,
+    pub row_kib: usize,
     /// Rows one `find` may return.
-    pub find_rows: u32,
+    pub find_rows: usize,
     /// Lines one batch may log; more are counted and dropped.
-    pub log_lines_per_batch: u32,
+    pub log_lines_per_batch: usize,
 }
 
 /// `[recovery]`: how a projection that stopped is started again. The wait doubles from the smallest to the
@@ -111,9 +121,9 @@ pub struct Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct Recovery {
     /// Milliseconds before the first restart.
-    pub restart_min_ms: u32,
+    pub restart_min_ms: u64,
     /// Milliseconds between later restarts, at most.
-    pub restart_max_ms: u32,
+    pub restart_max_ms: u64,
 }
 
 /// `[host]`: the process itself.
@@ -121,7 +131,7 @@ pub struct Recovery {
 #[serde(default, deny_unknown_fields)]
 pub struct Host {
     /// Milliseconds that commits and requests under way get to end when the host is stopped.
-    pub drain_ms: u32,
+    pub drain_ms: u64,
 }
 
 /// `[log]`: what is written to stderr.
@@ -166,20 +176,9 @@ pub enum LogLevel {
 pub struct Projection {
     /// The stream to read; found by the projection's subjects when none is named.
     pub stream: Option<String>,
-    /// Where a new read model begins.
+    /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
+    #[serde(deserialize_with = "parse::start")]
     pub start: Start,
-}
-
-/// Where a new read model begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Start {
-    /// With event 1; refused when the stream no longer holds it.
-    #[default]
-    Beginning,
-    /// With whatever the stream still holds.
-    First,
-    /// With this event.
-    Sequence(Sequence),
 }
 
 /// A text that is never printed.
@@ -205,6 +204,10 @@ impl Default for Nats {
         Self {
             url: "nats://127.0.0.1:4222".into(),
             credentials: None,
+            user: None,
+            password: None,
+            token: None,
+            nkey: None,
         }
     }
 }
@@ -229,7 +232,7 @@ impl Default for Store {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:7070".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             token: None,
         }
     }
@@ -272,97 +275,6 @@ impl Default for Log {
             format: LogFormat::Text,
             level: LogLevel::Info,
         }
-    }
-}
-
-const KIB: usize = 1_024;
-const MIB: usize = 1_024 * KIB;
-
-impl Store {
-    /// Bytes of the row cache of one projection.
-    pub fn cache_bytes(&self) -> usize {
-        self.cache_mib as usize * MIB
-    }
-}
-
-impl Limits {
-    /// How large a batch may become.
-    pub fn batch(&self) -> BatchLimits {
-        BatchLimits {
-            events: self.batch_events as usize,
-            bytes: self.batch_kib as usize * KIB,
-        }
-    }
-
-    /// Bytes of a module file.
-    pub fn module_bytes(&self) -> usize {
-        self.module_mib as usize * MIB
-    }
-
-    /// Bytes of memory of one module instance.
-    pub fn memory_bytes(&self) -> usize {
-        self.memory_mib as usize * MIB
-    }
-
-    /// Bytes of one row.
-    pub fn row_bytes(&self) -> usize {
-        self.row_kib as usize * KIB
-    }
-
-    /// Time of one call of `project`.
-    pub fn call_time(&self) -> Duration {
-        Duration::from_millis(self.call_ms.into())
-    }
-}
-
-impl Recovery {
-    /// The wait before the first restart.
-    pub fn restart_min(&self) -> Duration {
-        Duration::from_millis(self.restart_min_ms.into())
-    }
-
-    /// The longest wait between restarts.
-    pub fn restart_max(&self) -> Duration {
-        Duration::from_millis(self.restart_max_ms.into())
-    }
-}
-
-impl Host {
-    /// What commits and requests under way get to end when the host is stopped.
-    pub fn drain(&self) -> Duration {
-        Duration::from_millis(self.drain_ms.into())
-    }
-}
-
-impl<'de> Deserialize<'de> for Start {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Start;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"beginning\", \"first\" or a sequence from 1 up")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Start, E> {
-                match text {
-                    "beginning" => Ok(Start::Beginning),
-                    "first" => Ok(Start::First),
-                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
-                }
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Start, E> {
-                match Sequence::try_from(number) {
-                    Ok(sequence @ 1..) => Ok(Start::Sequence(sequence)),
-                    _ => Err(E::invalid_value(
-                        serde::de::Unexpected::Signed(number),
-                        &self,
-                    )),
-                }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat, LogLevel};
@@ -39,6 +41,14 @@ pub fn init(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::Again)
+}
+
+/// The time now as people read it in a status: RFC 3339, UTC, whole seconds.
+pub fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    // The year has four digits, so it always has this form.
+    now.format(&Rfc3339).unwrap_or_default()
 }
 
 /// Our own lines at the level asked for; of the libraries only what may need somebody.

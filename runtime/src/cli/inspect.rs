@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use foldline::config::Limits;
 use foldline::definition::{Definition, EventKey, Table};
+use foldline::guest::{Engine, GuestModule};
 use serde::Serialize;
 
 use super::CliError;
@@ -42,12 +44,20 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     Ok(render(&inspection, &mut stdout)?)
 }
 
-/// Loads and checks the module as the host would.
+/// Loads and checks the module as a host with the default limits would.
 fn load(file: &Path) -> Result<Inspection, CliError> {
-    Err(CliError::failed(format!(
-        "{}: modules cannot be loaded yet",
-        file.display()
-    )))
+    let engine = Engine::uncached()
+        .map_err(|error| CliError::failed(format!("the Wasm engine does not start: {error:#}")))?;
+    let limits = Limits::default().guest();
+    let module = GuestModule::load(&engine, file, limits).map_err(|error| {
+        CliError::failed(format!("{} is refused: {error}", file.display())).hint(error.hint())
+    })?;
+    Ok(Inspection {
+        definition: (*module.definition).clone(),
+        digest: module.digest.to_string(),
+        size: module.size as u64,
+        verdict: "accepted",
+    })
 }
 
 fn render(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {

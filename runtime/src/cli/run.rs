@@ -104,7 +104,7 @@ mod host {
     use tokio_util::sync::CancellationToken;
 
     pub(super) async fn run(config: Config, shutdown: CancellationToken) -> std::io::Result<()> {
-        let listener = tokio::net::TcpListener::bind(&config.http.listen).await?;
+        let listener = tokio::net::TcpListener::bind(config.http.listen).await?;
         tracing::info!(address = %listener.local_addr()?, "answering queries");
         let token = config.http.token.as_ref().map(|token| token.reveal());
         serve(

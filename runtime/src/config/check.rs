@@ -50,13 +50,6 @@ impl Config {
                 return refuse("nats", "url", quoted(&without_user(server)), reason);
             }
         }
-        let listen = &self.http.listen;
-        let port = listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            let reason =
-                "no address to listen at; write HOST:PORT, as in 127.0.0.1:7070 or 0.0.0.0:7070";
-            return refuse("http", "listen", quoted(listen), reason);
-        }
         let token = self.http.token.as_ref().map(super::Secret::reveal);
         let sendable =
             |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
@@ -72,6 +65,14 @@ impl Config {
             if dir.as_os_str().is_empty() {
                 return refuse(section, "dir", "\"\"", "name a folder; \".\" is this one");
             }
+        }
+        if self.nats.user.is_some() != self.nats.password.is_some() {
+            let (given, missing) = match self.nats.user {
+                Some(_) => ("user", "password"),
+                None => ("password", "user"),
+            };
+            let reason = format!("user and password belong together, and there is no {missing}");
+            return refuse("nats", given, "(given)", reason);
         }
         let credentials = self.nats.credentials.as_ref();
         if let Some(file) = credentials.filter(|file| !file.is_file()) {
@@ -103,7 +104,6 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
     for (key, value) in [
         ("module_mib", module_mib),
         ("memory_mib", memory_mib),
-        ("call_ms", call_ms),
         ("batch_events", batch_events),
         ("batch_kib", batch_kib),
         ("changes_per_batch", changes_per_batch),
@@ -112,6 +112,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
     ] {
         at_least_one("limits", key, value)?;
     }
+    at_least_one("limits", "call_ms", call_ms)?;
     for (key, value, max, reason) in [
         (
             "memory_mib",
@@ -152,8 +153,12 @@ fn check_projection(name: &str, projection: &Projection) -> Result<(), Refused> 
     Ok(())
 }
 
-fn at_least_one(section: &str, key: &'static str, value: u32) -> Result<(), Refused> {
-    if value == 0 {
+fn at_least_one<N: PartialEq + Default + ToString>(
+    section: &str,
+    key: &'static str,
+    value: N,
+) -> Result<(), Refused> {
+    if value == N::default() {
         return refuse(section, key, value, "must be at least 1");
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Where the configuration comes from, and what is said when it is wrong.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Secret};
+use super::{Config, Secret, parse};
 
 /// The file that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "foldline.toml";
@@ -92,11 +93,11 @@ impl Config {
         let file = file(sources)?;
         let mut origins = Origins::default();
         let mut config = match &file {
-            Some((name, text)) => parse(name, text)?,
+            Some((name, text)) => read(name, text)?,
             None => Self::default(),
         };
-        config.overlay_env(&sources.env, &mut origins);
-        config.overlay_flags(&sources.flags, &mut origins);
+        config.overlay_env(&sources.env, &mut origins)?;
+        config.overlay_flags(&sources.flags, &mut origins)?;
         config.check().map_err(|refused| ConfigError::Unusable {
             origin: origins.of(&refused.section, refused.key, file.as_ref()),
             key: format!("[{}] {}", refused.section, refused.key),
@@ -106,7 +107,11 @@ impl Config {
         Ok(config)
     }
 
-    fn overlay_env(&mut self, env: &impl Fn(&str) -> Option<String>, origins: &mut Origins) {
+    fn overlay_env(
+        &mut self,
+        env: &impl Fn(&str) -> Option<String>,
+        origins: &mut Origins,
+    ) -> Result<(), ConfigError> {
         // An empty variable is how shells and containers say "not set".
         let mut take = |name: &'static str, section, key| {
             let value = env(name).filter(|value| !value.is_empty())?;
@@ -119,12 +124,16 @@ impl Config {
         let store = take("FOLDLINE_STORE_DIR", "store", "dir");
         set(&mut self.store.dir, store.map(PathBuf::from));
         let listen = take("FOLDLINE_HTTP_LISTEN", "http", "listen");
-        set(&mut self.http.listen, listen);
+        set(
+            &mut self.http.listen,
+            address(listen, "FOLDLINE_HTTP_LISTEN")?,
+        );
         let token = take("FOLDLINE_HTTP_TOKEN", "http", "token");
         set(&mut self.http.token, token.map(|token| Some(Secret(token))));
+        Ok(())
     }
 
-    fn overlay_flags(&mut self, flags: &Flags, origins: &mut Origins) {
+    fn overlay_flags(&mut self, flags: &Flags, origins: &mut Origins) -> Result<(), ConfigError> {
         let given = [
             ("--nats", "nats", "url", flags.nats.is_some()),
             ("--modules", "modules", "dir", flags.modules.is_some()),
@@ -137,8 +146,24 @@ impl Config {
         set(&mut self.nats.url, flags.nats.clone());
         set(&mut self.modules.dir, flags.modules.clone());
         set(&mut self.store.dir, flags.data.clone());
-        set(&mut self.http.listen, flags.listen.clone());
+        set(
+            &mut self.http.listen,
+            address(flags.listen.clone(), "--listen")?,
+        );
+        Ok(())
     }
+}
+
+/// An address that did not come from the file.
+fn address(text: Option<String>, origin: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(text) = text else { return Ok(None) };
+    let address = parse::address(&text).map_err(|reason| ConfigError::Unusable {
+        origin: origin.to_owned(),
+        key: "[http] listen".into(),
+        value: format!("{text:?}"),
+        reason: reason.into(),
+    })?;
+    Ok(Some(address))
 }
 
 fn set<T>(target: &mut T, value: Option<T>) {
@@ -192,7 +217,7 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
-fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+fn read(file: &str, text: &str) -> Result<Config, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Malformed {
         file: file.to_owned(),
         line: error.span().map_or(1, |span| line_at(text, span.start)),

@@ -2,16 +2,17 @@
 
 use super::HttpProblem;
 use super::params::Freshness;
-use crate::projection::Status;
 use crate::projection::directory::Entry;
+use crate::projection::{State, Status};
 
 /// Returns when the projection's checkpoint has reached the sequence asked for, at once if it asks for none.
 pub(super) async fn reached(entry: &Entry, freshness: Freshness) -> Result<(), HttpProblem> {
     let wanted = freshness.min_sequence;
     let mut status = entry.status.clone();
-    let there = status.wait_for(|status| status.checkpoint >= wanted);
-    // The other two outcomes, too late and nobody left to move the checkpoint, are the same to the client.
-    if let Ok(Ok(_)) = tokio::time::timeout(freshness.timeout, there).await {
+    // A stopped projection goes nowhere, and a host that drains must not wait for its clients.
+    let decided = |status: &Status| status.checkpoint >= wanted || status.status == State::Stopped;
+    let waited = tokio::time::timeout(freshness.timeout, status.wait_for(decided)).await;
+    if matches!(waited, Ok(Ok(status)) if status.checkpoint >= wanted) {
         return Ok(());
     }
     Err(not_reached(&entry.status.borrow(), freshness))
