@@ -16,6 +16,7 @@ use crate::value::{Key, Row, Value};
 mod checkpoint;
 mod file;
 mod meta;
+pub mod reader;
 mod row;
 mod schema;
 
