@@ -111,10 +111,10 @@ impl Task {
             if 2 * len > self.batch_limits.events || 2 * bytes > self.batch_limits.bytes {
                 break;
             }
-            let Some(next) = self.subscription.try_next()? else {
+            let Some(next) = self.subscription.try_next() else {
                 break;
             };
-            joined.get_or_insert_with(|| Batch::clone(first)).append(&next);
+            joined.get_or_insert_with(|| Batch::clone(first)).append(&*next?);
         }
         Ok(joined.map_or_else(|| Arc::clone(first), Arc::new))
     }
