@@ -16,6 +16,7 @@ use crate::value::{Key, Row, Value};
 mod cache;
 #[cfg(test)]
 mod conformance;
+pub mod folder;
 pub mod memory;
 pub mod sqlite;
 
@@ -75,6 +76,14 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// Another process uses the data folder.
+    #[error("data folder {folder} is in use by another host ({holder})")]
+    FolderTaken {
+        /// The folder.
+        folder: String,
+        /// What the other host wrote about itself.
+        holder: String,
+    },
     /// A real that is not a number. No database keeps one, and none is equal to itself.
     #[error("column {table}.{column} was given a real that is not a number (NaN)")]
     NotANumber {
@@ -123,6 +132,9 @@ impl StoreError {
     /// What the person can do.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::FolderTaken { .. } => {
+                "stop that host, or give this one another folder with --data"
+            }
             Self::CheckpointMoved { .. } => {
                 "let one host only use this data folder; the one that started last goes on"
             }
