@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
+use crate::failure::OrFail as _;
 use crate::guests;
 use crate::process;
 use crate::setup::Setup;
@@ -22,6 +23,9 @@ pub struct Options {
 }
 
 /// Runs all checks in the order of how fast they fail, stopping at the first that does.
+///
+/// # Errors
+/// When a check fails or a tool is missing.
 pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
     if !options.quick {
         lint(workspace)?;
@@ -51,6 +55,7 @@ fn lint(workspace: &Workspace) -> Result<()> {
     };
     step("rustfmt", || {
         process::run(&mut cargo(&["fmt", "--all", "--check"]))
+            .or_fail("the code is not formatted", "`cargo fmt --all` formats it")
     })?;
     step("clippy", || {
         let all = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
@@ -65,7 +70,10 @@ fn lint(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     step("cargo-deny", || {
-        process::run(&mut cargo(&["deny", "check"]))
+        process::run(&mut cargo(&["deny", "check"])).or_fail(
+            "a dependency is not acceptable",
+            "deny.toml says what is; without a network the list of advisories cannot be fetched",
+        )
     })
 }
 
