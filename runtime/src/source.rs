@@ -10,6 +10,8 @@ use crate::batch::{Batch, BatchLimits};
 use crate::event::{Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
+#[cfg(test)]
+mod conformance;
 pub mod jetstream;
 pub mod memory;
 pub mod position;

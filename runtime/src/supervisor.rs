@@ -21,7 +21,7 @@ mod verdict;
 
 pub use runner::Shared;
 use runner::Runner;
-use verdict::Verdict;
+use verdict::{Module, Verdict};
 
 /// Keeps the projections running that the modules folder asks for.
 pub struct Supervisor {
@@ -56,6 +56,9 @@ impl Supervisor {
 
     /// Takes in what changed in the modules folder.
     pub fn take(&mut self, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            return;
+        }
         for finding in findings {
             match finding {
                 Finding::Loaded { file, module } => {
@@ -97,10 +100,7 @@ impl Supervisor {
 
     fn consider(&mut self, file: &str, module: GuestModule) {
         let name = &module.definition.name;
-        let verdict = match self.running.get(name) {
-            Some(running) => verdict::of(file, &module, &running.file, &running.module.borrow()),
-            None => Verdict::Start,
-        };
+        let verdict = self.verdict(Module::new(file, &module));
         match verdict {
             Verdict::Unchanged => self.directory.forget_refused(file),
             Verdict::Refused { error, hint } => self.refuse(file, error, hint),
@@ -114,6 +114,20 @@ impl Supervisor {
                 self.directory.forget_refused(file);
                 self.start(file, module);
             }
+        }
+    }
+
+    fn verdict(&self, new: Module<'_>) -> Verdict {
+        let name = &new.definition.name;
+        if let Some(running) = self.running.get(name) {
+            return verdict::beside(new, Module::new(&running.file, &running.module.borrow()));
+        }
+        match self.shared.folder.generation(name) {
+            Ok(stored) => verdict::at_start(new, stored.as_ref().map(|stored| &stored.meta.definition)),
+            Err(error) => Verdict::Refused {
+                error: error.to_string(),
+                hint: error.hint(),
+            },
         }
     }
 

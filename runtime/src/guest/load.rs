@@ -154,11 +154,14 @@ fn componentise(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 /// `wit-component` refuses foreign imports of a core module in its own words; say it in ours.
 fn classify(error: &anyhow::Error) -> LoadError {
-    let text = format!("{error:#}");
-    if text.contains("wasi") {
-        return LoadError::ForeignImport("wasi".into());
+    let text = format!("{error:#}").replace('\n', " ");
+    let import = text
+        .split_once("failed to resolve import `")
+        .and_then(|(_, rest)| rest.split_once('`'));
+    match import {
+        Some((name, _)) => LoadError::ForeignImport(name.to_owned()),
+        None => LoadError::Invalid(text),
     }
-    LoadError::Invalid(text.replace('\n', " "))
 }
 
 #[expect(
@@ -214,3 +217,6 @@ fn describe(pre: &ProjectionPre<GuestState>, limits: GuestLimits) -> Result<Defi
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

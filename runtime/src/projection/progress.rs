@@ -9,7 +9,7 @@ use super::{Problem, State, Status};
 use crate::batch::Batch;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
-use crate::source::StreamState;
+use crate::source::position::Resume;
 
 /// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
@@ -40,21 +40,21 @@ impl Progress {
     }
 
     /// The loop is about to run from `checkpoint`.
-    pub fn started(&self, stream: &str, checkpoint: Sequence, state: &StreamState) {
+    pub fn started(&self, stream: &str, resume: &Resume) {
         self.status.send_modify(|status| {
             status.stream = Some(stream.to_owned());
-            status.checkpoint = checkpoint;
-            status.last_sequence = state.last_sequence;
+            status.checkpoint = resume.after;
+            status.last_sequence = resume.last_sequence;
             status.last_error = None;
             settle(status);
         });
     }
 
-    /// The stream was looked at.
-    pub fn stream_seen(&self, state: &StreamState) {
+    /// The stream was looked at and ends here.
+    pub fn stream_seen(&self, last_sequence: Sequence) {
         self.status.send_modify(|status| {
             if matches!(status.status, State::CatchingUp | State::Live) {
-                status.last_sequence = status.last_sequence.max(state.last_sequence);
+                status.last_sequence = status.last_sequence.max(last_sequence);
                 settle(status);
             }
         });

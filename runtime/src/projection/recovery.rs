@@ -17,6 +17,14 @@ pub enum Failure {
     /// The read model cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The configuration names another stream than the one the read model was built from.
+    #[error("the read model was built from stream {stored}, the configuration names {configured}")]
+    OtherStream {
+        /// `[projection.NAME] stream`.
+        configured: String,
+        /// The checkpoint's stream.
+        stored: String,
+    },
     /// One event always fails: same module, same event, same fault.
     #[error("event {sequence} ({subject}) failed: {fault}")]
     PoisonEvent {
@@ -42,7 +50,7 @@ impl Failure {
             Self::Source(error) => error.may_pass(),
             Self::Store(StoreError::WrongFile { .. }) => false,
             Self::Store(_) | Self::Panic(_) => true,
-            Self::PoisonEvent { .. } | Self::Start(_) => false,
+            Self::OtherStream { .. } | Self::PoisonEvent { .. } | Self::Start(_) => false,
         }
     }
 
@@ -51,6 +59,9 @@ impl Failure {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::OtherStream { .. } => {
+                "name the old stream again, or stop the host and move this projection's data folder away to build it anew"
+            }
             Self::PoisonEvent { fault, .. } | Self::Start(fault) => fault.hint(),
             Self::Panic(_) => "this is a bug of Foldline; the log has the details",
         }

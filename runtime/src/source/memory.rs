@@ -1,1 +1,257 @@
-//! Being written.
+//! Streams in memory, for tests and for trying things out: the same promises, and faults on command.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::batch::BatchLimits;
+use crate::event::{Sequence, Timestamp};
+use crate::subject::{SubjectError, SubjectFilter};
+
+use super::{EventReader, EventSource, Lane, SourceError, StreamState, only_one};
+use reader::Reader;
+use stream::Stream;
+
+mod reader;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+/// Time of the first event of all; each further one is a millisecond later, whatever its stream.
+const FIRST_TIME: Timestamp = 1_700_000_000_000_000_000;
+
+/// Streams that live as long as the source; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct MemorySource {
+    streams: Arc<Mutex<Streams>>,
+    /// Rises with every change, to wake the readers.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_name: BTreeMap<String, Stream>,
+    unreachable: Option<String>,
+    published: Timestamp,
+    /// Rises with every fault that ends readers.
+    faults: u64,
+}
+
+/// A reader that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Where it started.
+    pub after: Sequence,
+    /// What it was for.
+    pub lane: Lane,
+}
+
+impl MemorySource {
+    /// A source without streams.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes an empty stream, in place of one of the same name.
+    ///
+    /// # Errors
+    /// If a subject is malformed.
+    pub fn create_stream(&self, name: &str, subjects: &[&str]) -> Result<(), SubjectError> {
+        let subjects = subjects
+            .iter()
+            .map(|s| s.parse())
+            .collect::<Result<_, _>>()?;
+        let stream = Stream {
+            subjects,
+            ..Stream::default()
+        };
+        self.fault(|streams| streams.by_name.insert(name.to_owned(), stream));
+        Ok(())
+    }
+
+    /// Deletes a stream; its readers end.
+    pub fn delete_stream(&self, name: &str) {
+        self.fault(|streams| streams.by_name.remove(name));
+    }
+
+    /// Lets the stream claim another retention than limits.
+    pub fn set_retention(&self, stream: &str, retention: &str) {
+        self.change(stream, |stream| {
+            stream.retention = Some(retention.to_owned());
+        });
+    }
+
+    /// Stores an event, with header lines `Name: value` CR LF; 0 if there is no such stream.
+    pub fn publish(&self, stream: &str, subject: &str, headers: &[u8], payload: &[u8]) -> Sequence {
+        let mut streams = self.lock();
+        let time = FIRST_TIME + streams.published * 1_000_000;
+        streams.published += 1;
+        let found = streams.by_name.get_mut(stream);
+        let sequence = found.map_or(0, |stream| stream.store(time, subject, headers, payload));
+        drop(streams);
+        self.wake();
+        sequence
+    }
+
+    /// Deletes every event before `sequence`.
+    pub fn purge_before(&self, stream: &str, sequence: Sequence) {
+        self.change(stream, |stream| {
+            stream.events = stream.events.split_off(&sequence);
+        });
+    }
+
+    /// Deletes one event.
+    pub fn delete_event(&self, stream: &str, sequence: Sequence) {
+        self.change(stream, |stream| {
+            stream.events.remove(&sequence);
+        });
+    }
+
+    /// Ends all readers with an error, as a restarted server would.
+    pub fn interrupt(&self) {
+        self.fault(|_| ());
+    }
+
+    /// Makes every call fail for this reason and ends all readers, until [`Self::return_to_reach`].
+    pub fn go_out_of_reach(&self, reason: &str) {
+        self.fault(|streams| streams.unreachable = Some(reason.to_owned()));
+    }
+
+    /// Ends what [`Self::go_out_of_reach`] began.
+    pub fn return_to_reach(&self) {
+        self.lock().unreachable = None;
+    }
+
+    /// The readers opened so far, oldest first.
+    pub fn openings(&self, stream: &str) -> Vec<Opening> {
+        let streams = self.lock();
+        let stream = streams.by_name.get(stream);
+        stream.map_or_else(Vec::new, |stream| stream.openings.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, stream: &str, change: impl FnOnce(&mut Stream)) {
+        if let Some(stream) = self.lock().by_name.get_mut(stream) {
+            change(stream);
+        }
+        self.wake();
+    }
+
+    fn fault<T>(&self, fault: impl FnOnce(&mut Streams) -> T) {
+        let mut streams = self.lock();
+        streams.faults += 1;
+        fault(&mut streams);
+        drop(streams);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn with_stream<T>(
+        &self,
+        name: &str,
+        ask: impl FnOnce(&mut Stream) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let mut streams = self.lock();
+        streams.reached()?;
+        let missing = || SourceError::StreamMissing {
+            stream: name.to_owned(),
+        };
+        ask(streams.by_name.get_mut(name).ok_or_else(missing)?)
+    }
+
+    fn open(
+        &self,
+        name: &str,
+        opening: Opening,
+        limits: BatchLimits,
+    ) -> Result<EventReader, SourceError> {
+        let changes = self.changes.subscribe();
+        let faults = self.lock().faults;
+        let pending = self.with_stream(name, |stream| {
+            stream.openings.push(opening);
+            Ok(stream.events.range(opening.after + 1..).count() as u64)
+        })?;
+        let reader = Reader {
+            source: self.clone(),
+            stream: name.to_owned(),
+            at: opening.after,
+            limits,
+            faults,
+            changes,
+        };
+        Ok(reader.start(pending))
+    }
+}
+
+impl Streams {
+    fn reached(&self) -> Result<(), SourceError> {
+        match &self.unreachable {
+            None => Ok(()),
+            Some(reason) => Err(SourceError::Unreachable {
+                url: "memory".into(),
+                reason: reason.clone(),
+            }),
+        }
+    }
+}
+
+impl EventSource for MemorySource {
+    fn find_stream<'a>(
+        &'a self,
+        filters: &'a [SubjectFilter],
+    ) -> BoxFuture<'a, Result<String, SourceError>> {
+        let streams = self.lock();
+        let holding = streams
+            .by_name
+            .iter()
+            .filter(|(_, stream)| stream.holds(filters));
+        let names = holding.map(|(name, _)| name.clone()).collect();
+        let found = streams.reached().and_then(|()| only_one(names, filters));
+        futures::future::ready(found).boxed()
+    }
+
+    fn stream_state<'a>(
+        &'a self,
+        stream: &'a str,
+    ) -> BoxFuture<'a, Result<StreamState, SourceError>> {
+        let state = self.with_stream(stream, |found| match &found.retention {
+            None => Ok(found.state()),
+            Some(retention) => Err(SourceError::Retention {
+                stream: stream.to_owned(),
+                retention: retention.clone(),
+            }),
+        });
+        futures::future::ready(state).boxed()
+    }
+
+    fn event_time<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
+        let time = self.with_stream(stream, |stream| {
+            Ok(stream.events.get(&sequence).map(|event| event.time))
+        });
+        futures::future::ready(time).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+        lane: Lane,
+        limits: BatchLimits,
+    ) -> BoxFuture<'a, Result<EventReader, SourceError>> {
+        let reader = self.open(stream, Opening { after, lane }, limits);
+        futures::future::ready(reader).boxed()
+    }
+}

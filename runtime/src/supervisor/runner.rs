@@ -172,17 +172,22 @@ impl Runner {
         let settings = self.shared.config.projection(&self.name);
         let stored = store.checkpoint().cloned();
         let stream = match (&settings.stream, &stored) {
+            (Some(stream), Some(checkpoint)) if checkpoint.stream != *stream => {
+                return Err(Failure::OtherStream {
+                    configured: stream.clone(),
+                    stored: checkpoint.stream.clone(),
+                });
+            }
             (Some(stream), _) => stream.clone(),
             (None, Some(checkpoint)) => checkpoint.stream.clone(),
             (None, None) => source.find_stream(&filters(module)).await?,
         };
-        let at = position::check(source, &stream, stored.as_ref(), settings.start).await?;
-        let state = source.stream_state(&stream).await?;
-        self.progress.started(&stream, at.sequence, &state);
+        let resume = position::check(source, &stream, stored.as_ref(), settings.start).await?;
+        self.progress.started(&stream, &resume);
         let checkpoint = stored.unwrap_or(Checkpoint {
             stream,
-            sequence: at.sequence,
-            anchor: at.time,
+            sequence: resume.after,
+            anchor: 0,
             epoch: 1,
         });
         let session = Session::new(Box::new(store), module.definition.tables.len());
@@ -204,7 +209,7 @@ impl Runner {
                     self.progress.rate(rate.look(Instant::now(), self.progress.checkpoint()));
                     // The reader reports the same trouble with more detail; here it only means "not now".
                     if let Ok(state) = self.shared.source.stream_state(&stream).await {
-                        self.progress.stream_seen(&state);
+                        self.progress.stream_seen(state.last_sequence);
                     }
                 }
             }

@@ -1,1 +1,104 @@
+//! Against a real nats-server.
 
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use foldline_tests::nats::NatsServer;
+use futures::TryStreamExt;
+
+use super::*;
+use crate::source::conformance::{Fixture, STREAM, event_source_conformance};
+
+/// A server with a stream, a source under test, and a connection of the test's own.
+struct Server {
+    nats: NatsServer,
+    context: Context,
+    source: JetStreamSource,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let nats = NatsServer::start();
+        let url = nats.url();
+        let client = async_nats::connect(&url).await.unwrap();
+        let server = Self {
+            nats,
+            context: async_nats::jetstream::new(client),
+            source: JetStreamSource::new(&JetStreamOptions {
+                url,
+                ..JetStreamOptions::default()
+            }),
+        };
+        server.create_stream(STREAM, &["orders.>"]).await;
+        server
+    }
+
+    async fn create(&self, name: &str, subjects: &[&str], retention: RetentionPolicy) {
+        let config = Config {
+            name: name.into(),
+            subjects: subjects.iter().map(ToString::to_string).collect(),
+            retention,
+            ..Config::default()
+        };
+        self.context.create_stream(config).await.unwrap();
+    }
+
+    async fn stream(&self) -> async_nats::jetstream::stream::Stream {
+        self.context.get_stream(STREAM).await.unwrap()
+    }
+}
+
+impl Fixture for Server {
+    fn source(&self) -> &dyn EventSource {
+        &self.source
+    }
+
+    async fn publish(&self, subject: &str, headers: &[(&str, &str)], payload: &[u8]) -> Sequence {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, *value);
+        }
+        let (subject, payload) = (subject.to_owned(), payload.to_vec().into());
+        let sent = match headers.is_empty() {
+            true => self.context.publish(subject, payload).await,
+            false => {
+                self.context
+                    .publish_with_headers(subject, map, payload)
+                    .await
+            }
+        };
+        sent.unwrap().await.unwrap().sequence
+    }
+
+    async fn create_stream(&self, name: &str, subjects: &[&str]) {
+        self.create(name, subjects, RetentionPolicy::Limits).await;
+    }
+
+    async fn create_work_queue(&self, name: &str) {
+        self.create(name, &["tasks"], RetentionPolicy::WorkQueue)
+            .await;
+    }
+
+    async fn purge_before(&self, sequence: Sequence) {
+        self.stream()
+            .await
+            .purge()
+            .sequence(sequence)
+            .await
+            .unwrap();
+    }
+
+    async fn delete_event(&self, sequence: Sequence) {
+        self.stream().await.delete_message(sequence).await.unwrap();
+    }
+
+    async fn interrupt(&self) {
+        let stream = self.stream().await;
+        let consumers: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
+        for consumer in consumers {
+            stream.delete_consumer(&consumer).await.unwrap();
+        }
+    }
+}
+
+event_source_conformance!(Server::start);

@@ -1,0 +1,300 @@
+//! What every event source promises: one suite, run for each of them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{EventReader, EventSource, Lane, SourceError};
+use crate::batch::{Batch, BatchLimits};
+use crate::event::{Event, Sequence};
+
+/// Upper bound of every wait; reached only when the promise is broken.
+pub(super) const SOON: Duration = Duration::from_secs(30);
+pub(super) const LIMITS: BatchLimits = BatchLimits {
+    events: 1_000,
+    bytes: 1 << 20,
+};
+/// The stream of a [`Fixture`], with the subjects `orders.>`.
+pub(super) const STREAM: &str = "ORDERS";
+
+/// A source and the means to put something into it.
+pub(super) trait Fixture {
+    fn source(&self) -> &dyn EventSource;
+    fn publish(
+        &self,
+        subject: &str,
+        headers: &[(&str, &str)],
+        payload: &[u8],
+    ) -> impl Future<Output = Sequence>;
+    fn create_stream(&self, name: &str, subjects: &[&str]) -> impl Future<Output = ()>;
+    /// A stream that deletes what was read.
+    fn create_work_queue(&self, name: &str) -> impl Future<Output = ()>;
+    fn purge_before(&self, sequence: Sequence) -> impl Future<Output = ()>;
+    fn delete_event(&self, sequence: Sequence) -> impl Future<Output = ()>;
+    /// A fault that ends the readers of [`STREAM`].
+    fn interrupt(&self) -> impl Future<Output = ()>;
+
+    /// Events with the payloads 1, 2, …
+    async fn publish_numbers(&self, count: usize) {
+        for number in 1..=count {
+            let payload = number.to_string();
+            self.publish(&format!("orders.{}", number % 7), &[], payload.as_bytes())
+                .await;
+        }
+    }
+
+    async fn read(&self, after: Sequence) -> EventReader {
+        let reading = self.source().read(STREAM, after, Lane::Replay, LIMITS);
+        soon(reading).await.expect("the reader opens")
+    }
+}
+
+pub(super) async fn soon<T>(waiting: impl Future<Output = T>) -> T {
+    timeout(SOON, waiting).await.expect("nothing happened")
+}
+
+pub(super) async fn next(reader: &mut EventReader) -> Result<Batch, SourceError> {
+    soon(reader.batches.recv())
+        .await
+        .expect("an end without an error")
+}
+
+/// Events as plain data.
+pub(super) fn events(batch: &Batch) -> Vec<Event> {
+    let event = |i| Event {
+        sequence: batch.sequences()[i],
+        time: batch.timestamps()[i],
+        subject: batch.subject(i).to_owned(),
+        headers: batch.headers().get(i).to_vec().into(),
+        payload: batch.payloads().get(i).to_vec().into(),
+    };
+    (0..batch.len()).map(event).collect()
+}
+
+/// The next `count` events, however they are batched.
+pub(super) async fn take(reader: &mut EventReader, count: usize) -> Vec<Event> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        taken.extend(events(&next(reader).await.expect("no error")));
+    }
+    assert_eq!(taken.len(), count, "more events than were published");
+    taken
+}
+
+fn sequences(events: &[Event]) -> Vec<Sequence> {
+    events.iter().map(|event| event.sequence).collect()
+}
+
+pub(super) async fn events_come_complete_and_in_order(fixture: impl Fixture) {
+    fixture.publish_numbers(2_500).await;
+    let events = take(&mut fixture.read(0).await, 2_500).await;
+    assert_eq!(sequences(&events), (1..=2_500).collect::<Vec<_>>());
+    for event in events {
+        assert_eq!(event.payload, event.sequence.to_string());
+        assert_eq!(event.subject, format!("orders.{}", event.sequence % 7));
+    }
+}
+
+pub(super) async fn reading_starts_behind_the_given_sequence(fixture: impl Fixture) {
+    fixture.publish_numbers(20).await;
+    let mut reader = fixture.read(15).await;
+    assert_eq!(reader.pending, 5);
+    assert_eq!(sequences(&take(&mut reader, 5).await), [16, 17, 18, 19, 20]);
+}
+
+pub(super) async fn a_reader_at_the_end_waits_for_the_next_event(fixture: impl Fixture) {
+    fixture.publish_numbers(3).await;
+    let mut reader = fixture.read(3).await;
+    assert_eq!(reader.pending, 0);
+    assert!(reader.batches.try_recv().is_err());
+    fixture.publish("orders.4", &[], b"4").await;
+    assert_eq!(sequences(&take(&mut reader, 1).await), [4]);
+}
+
+pub(super) async fn live_events_come_one_by_one_with_nothing_pending(fixture: impl Fixture) {
+    let mut reader = fixture.read(0).await;
+    for number in 1..=20 {
+        fixture.publish("orders.1", &[], b"live").await;
+        let batch = next(&mut reader).await.unwrap();
+        assert_eq!((batch.len(), batch.pending()), (1, 0));
+        assert_eq!(batch.through(), batch.position(0));
+        assert_eq!(batch.through().sequence, number);
+    }
+}
+
+pub(super) async fn pending_counts_what_waits_behind_a_batch(fixture: impl Fixture) {
+    fixture.publish_numbers(1_500).await;
+    let mut reader = fixture.read(0).await;
+    let mut seen = 0;
+    while seen < 1_500 {
+        let batch = next(&mut reader).await.unwrap();
+        seen += batch.len() as u64;
+        assert_eq!(batch.pending(), 1_500 - seen);
+    }
+}
+
+/// Together more than any window of bytes, so that flow control is passed too.
+pub(super) async fn large_and_empty_payloads_arrive_unchanged(fixture: impl Fixture) {
+    let large: Vec<u8> = (0..900_000_u32).map(|i| (i % 251) as u8).collect();
+    for _ in 0..40 {
+        fixture.publish("orders.large", &[], &large).await;
+        fixture.publish("orders.empty", &[], b"").await;
+    }
+    for (i, event) in take(&mut fixture.read(0).await, 80)
+        .await
+        .iter()
+        .enumerate()
+    {
+        let expected: &[u8] = if i % 2 == 0 { &large } else { b"" };
+        assert!(event.payload == expected, "event {i} was changed");
+    }
+}
+
+pub(super) async fn headers_come_as_lines_sorted_by_name(fixture: impl Fixture) {
+    let headers = [("Type", "b"), ("Trace", "x y"), ("Type", "a")];
+    fixture.publish("orders.1", &headers, b"with").await;
+    fixture.publish("orders.1", &[], b"without").await;
+    let events = take(&mut fixture.read(0).await, 2).await;
+    assert_eq!(events[0].headers, "Trace: x y\r\nType: b\r\nType: a\r\n");
+    assert_eq!(events[1].headers, "");
+}
+
+pub(super) async fn batches_keep_to_both_limits(fixture: impl Fixture) {
+    for _ in 0..50 {
+        fixture.publish("orders.1", &[], &[7; 1_000]).await;
+    }
+    for limits in [(7, 1 << 20), (1_000, 5_000), (1_000, 10)] {
+        let (events, bytes) = limits;
+        let limits = BatchLimits { events, bytes };
+        let reading = fixture.source().read(STREAM, 0, Lane::Live, limits);
+        let mut reader = soon(reading).await.unwrap();
+        let mut seen = 0;
+        while seen < 50 {
+            let batch = next(&mut reader).await.unwrap();
+            assert!(batch.len() <= events);
+            assert!(batch.len() == 1 || batch.bytes() <= bytes);
+            seen += batch.len();
+        }
+    }
+}
+
+pub(super) async fn deleted_events_are_passed_over(fixture: impl Fixture) {
+    fixture.publish_numbers(10).await;
+    fixture.purge_before(4).await;
+    fixture.delete_event(7).await;
+    let events = take(&mut fixture.read(0).await, 6).await;
+    assert_eq!(sequences(&events), [4, 5, 6, 8, 9, 10]);
+}
+
+pub(super) async fn the_state_tells_first_and_last_sequence(fixture: impl Fixture) {
+    let state = async || {
+        let state = fixture.source().stream_state(STREAM).await.unwrap();
+        (state.first_sequence, state.last_sequence)
+    };
+    assert_eq!(state().await, (1, 0));
+    fixture.publish_numbers(5).await;
+    assert_eq!(state().await, (1, 5));
+    fixture.purge_before(3).await;
+    assert_eq!(state().await, (3, 5));
+    fixture.purge_before(6).await;
+    assert_eq!(state().await, (6, 5));
+}
+
+pub(super) async fn the_time_of_an_event_is_the_one_it_is_read_with(fixture: impl Fixture) {
+    fixture.publish_numbers(2).await;
+    let events = take(&mut fixture.read(0).await, 2).await;
+    let time = async |sequence| fixture.source().event_time(STREAM, sequence).await;
+    assert!(events[0].time > 1_500_000_000_000_000_000, "nanoseconds");
+    assert_eq!(time(1).await, Ok(Some(events[0].time)));
+    assert_eq!(time(2).await, Ok(Some(events[1].time)));
+    fixture.delete_event(1).await;
+    assert_eq!(time(1).await, Ok(None));
+    assert_eq!(time(3).await, Ok(None));
+}
+
+pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
+    fixture.create_stream("PAYMENTS", &["payments.>"]).await;
+    let find = async |filters: &[&str]| {
+        let filters: Vec<_> = filters.iter().map(|text| text.parse().unwrap()).collect();
+        fixture.source().find_stream(&filters).await
+    };
+    assert_eq!(find(&["orders.*.OrderPlaced"]).await.unwrap(), STREAM);
+    assert_eq!(find(&["payments.>"]).await.unwrap(), "PAYMENTS");
+    let none = find(&["invoices.>", "bills.*"]).await.unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "no stream holds the subjects invoices.>, bills.*"
+    );
+    let several = find(&["orders.1", "payments.1"]).await.unwrap_err();
+    assert!(
+        several
+            .to_string()
+            .ends_with("several streams: ORDERS, PAYMENTS")
+    );
+}
+
+pub(super) async fn a_stream_that_is_not_there_is_named(fixture: impl Fixture) {
+    let missing = SourceError::StreamMissing {
+        stream: "NONE".into(),
+    };
+    let source = fixture.source();
+    assert_eq!(source.stream_state("NONE").await.unwrap_err(), missing);
+    assert_eq!(source.event_time("NONE", 1).await.unwrap_err(), missing);
+    let reading = source.read("NONE", 0, Lane::Live, LIMITS).await;
+    assert_eq!(reading.unwrap_err(), missing);
+}
+
+pub(super) async fn streams_that_do_not_keep_events_are_refused(fixture: impl Fixture) {
+    fixture.create_work_queue("TASKS").await;
+    let refused = SourceError::Retention {
+        stream: "TASKS".into(),
+        retention: "work queue".into(),
+    };
+    assert_eq!(fixture.source().stream_state("TASKS").await, Err(refused));
+}
+
+pub(super) async fn an_interrupted_reader_ends_with_an_error(fixture: impl Fixture) {
+    fixture.publish_numbers(5).await;
+    let mut reader = fixture.read(0).await;
+    take(&mut reader, 5).await;
+    fixture.interrupt().await;
+    let error = next(&mut reader).await.unwrap_err();
+    assert!(matches!(error, SourceError::Interrupted { .. }), "{error}");
+    assert!(soon(reader.batches.recv()).await.is_none());
+    let mut again = fixture.read(5).await;
+    fixture.publish("orders.1", &[], b"6").await;
+    assert_eq!(sequences(&take(&mut again, 1).await), [6]);
+}
+
+/// Makes a test of each promise; `$fixture` is an async function that makes a [`Fixture`].
+macro_rules! event_source_conformance {
+    ($fixture:path) => {
+        event_source_conformance! { $fixture:
+            events_come_complete_and_in_order,
+            reading_starts_behind_the_given_sequence,
+            a_reader_at_the_end_waits_for_the_next_event,
+            live_events_come_one_by_one_with_nothing_pending,
+            pending_counts_what_waits_behind_a_batch,
+            large_and_empty_payloads_arrive_unchanged,
+            headers_come_as_lines_sorted_by_name,
+            batches_keep_to_both_limits,
+            deleted_events_are_passed_over,
+            the_state_tells_first_and_last_sequence,
+            the_time_of_an_event_is_the_one_it_is_read_with,
+            the_stream_is_found_by_its_subjects,
+            a_stream_that_is_not_there_is_named,
+            streams_that_do_not_keep_events_are_refused,
+            an_interrupted_reader_ends_with_an_error,
+        }
+    };
+    ($fixture:path: $($promise:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                $crate::source::conformance::$promise($fixture().await).await;
+            }
+        )*
+    };
+}
+pub(super) use event_source_conformance;
