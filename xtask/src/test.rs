@@ -38,13 +38,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()
         filter: options.filter.as_deref(),
     };
     step("documentation tests", || tests.run("test", &["--doc"]))?;
-    if process::on_path("cargo-nextest").is_some() {
-        step("tests", || tests.run("nextest", &["run"]))
-    } else {
-        step("tests (without cargo-nextest)", || {
-            tests.run("test", &["--lib", "--bins", "--tests"])
-        })
-    }
+    tests.run_last()
 }
 
 fn lint(workspace: &Workspace) -> Result<()> {
@@ -85,6 +79,16 @@ struct Tests<'a> {
 }
 
 impl Tests<'_> {
+    /// Without a step's closing line: the last lines of the whole command are the runner's summary.
+    fn run_last(&self) -> Result<()> {
+        if process::on_path("cargo-nextest").is_some() {
+            println!("==> tests");
+            return self.run("nextest", &["run"]);
+        }
+        println!("==> tests (cargo-nextest would be faster; it is not installed)");
+        self.run("test", &["--lib", "--bins", "--tests"])
+    }
+
     fn run(&self, runner: &str, arguments: &[&str]) -> Result<()> {
         let mut command: Command = self.workspace.cargo();
         command
