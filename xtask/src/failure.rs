@@ -25,6 +25,9 @@ impl Failure {
 /// Adds a message and advice to an error that only says what broke.
 pub trait OrFail<T> {
     /// Puts `message` in front of the error, and `hint` below it.
+    ///
+    /// # Errors
+    /// The same ones, with more to say.
     fn or_fail(self, message: impl Display, hint: impl Display) -> Result<T>;
 }
 

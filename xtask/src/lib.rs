@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`workspace`] knows the folders, [`process`] runs other programs, [`step`] and
 //! [`failure`] are what a person sees of it. [`setup`] finds or installs the Wasm target and
-//! nats-server, [`guests`] builds the projection modules, [`test`] runs every check, and [`demo`]
+//! nats-server, [`guests`] builds the projection modules, [`mod@test`] runs every check, and [`demo`]
 //! hands over to the crate in `xtask/demo`, which uses this library too.
 
 #![allow(

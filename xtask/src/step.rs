@@ -5,12 +5,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 /// Prints `heading`, runs `work`, and prints how long it took. An error gets the heading in front.
+///
+/// # Errors
+/// Those of `work`.
 pub fn step<T>(heading: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let started = begin(heading);
     end(heading, started, work())
 }
 
 /// [`step`] for work that waits.
+///
+/// # Errors
+/// Those of `work`.
 pub async fn step_async<T>(heading: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let started = begin(heading);
     end(heading, started, work.await)

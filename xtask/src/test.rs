@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
+use crate::failure::OrFail as _;
 use crate::guests;
 use crate::process;
 use crate::setup::Setup;
@@ -22,6 +23,9 @@ pub struct Options {
 }
 
 /// Runs all checks in the order of how fast they fail, stopping at the first that does.
+///
+/// # Errors
+/// When a check fails or a tool is missing.
 pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
     if !options.quick {
         lint(workspace)?;
@@ -34,13 +38,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()
         filter: options.filter.as_deref(),
     };
     step("documentation tests", || tests.run("test", &["--doc"]))?;
-    if process::on_path("cargo-nextest").is_some() {
-        step("tests", || tests.run("nextest", &["run"]))
-    } else {
-        step("tests (without cargo-nextest)", || {
-            tests.run("test", &["--lib", "--bins", "--tests"])
-        })
-    }
+    tests.run_last()
 }
 
 fn lint(workspace: &Workspace) -> Result<()> {
@@ -51,6 +49,7 @@ fn lint(workspace: &Workspace) -> Result<()> {
     };
     step("rustfmt", || {
         process::run(&mut cargo(&["fmt", "--all", "--check"]))
+            .or_fail("the code is not formatted", "`cargo fmt --all` formats it")
     })?;
     step("clippy", || {
         let all = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
@@ -65,7 +64,10 @@ fn lint(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     step("cargo-deny", || {
-        process::run(&mut cargo(&["deny", "check"]))
+        process::run(&mut cargo(&["deny", "check"])).or_fail(
+            "a dependency is not acceptable",
+            "deny.toml says what is; without a network the list of advisories cannot be fetched",
+        )
     })
 }
 
@@ -77,6 +79,16 @@ struct Tests<'a> {
 }
 
 impl Tests<'_> {
+    /// Without a step's closing line: the last lines of the whole command are the runner's summary.
+    fn run_last(&self) -> Result<()> {
+        if process::on_path("cargo-nextest").is_some() {
+            println!("==> tests");
+            return self.run("nextest", &["run"]);
+        }
+        println!("==> tests (cargo-nextest would be faster; it is not installed)");
+        self.run("test", &["--lib", "--bins", "--tests"])
+    }
+
     fn run(&self, runner: &str, arguments: &[&str]) -> Result<()> {
         let mut command: Command = self.workspace.cargo();
         command

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use xtask::failure::Failure;
 use xtask::process;
 
 /// How long a program may take to end when asked, before it is killed.
@@ -55,13 +56,17 @@ impl Child {
     /// Fails if the program has ended, with the end of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.process.try_wait()? {
-            bail!(
-                "{} ended by itself ({status}); its log ends:\n{}",
-                self.name,
-                process::tail(&self.log)
-            );
+            bail!(self.failure(&format!("ended by itself ({status})")));
         }
         Ok(())
+    }
+
+    fn failure(&self, what: &str) -> Failure {
+        let log = process::tail(&self.log);
+        Failure::new(
+            format_args!("{} {what}; its log ends:\n{log}", self.name),
+            "the log says why; once that is repaired, run `cargo xtask demo` again",
+        )
     }
 
     /// Asks the program to end, waits for it, and kills it when it takes too long.
@@ -85,11 +90,7 @@ impl Child {
     pub(crate) fn finish(&mut self) -> Result<()> {
         let status = self.stop()?;
         if !status.success() {
-            let log = process::tail(&self.log);
-            bail!(
-                "{} was asked to end and failed ({status}); its log ends:\n{log}",
-                self.name
-            );
+            bail!(self.failure(&format!("was asked to end and failed ({status})")));
         }
         Ok(())
     }

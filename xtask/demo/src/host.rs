@@ -100,11 +100,9 @@ impl Host {
     async fn wait_until_it_answers(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         while let Err(error) = self.get::<Projections>(PROJECTIONS).await {
-            self.child.check()?;
             if Instant::now() > deadline {
                 return Err(error.context("the host does not answer after 30 s"));
             }
-            sleep(POLL).await;
         }
         Ok(())
     }
@@ -144,20 +142,15 @@ impl Host {
             .map(|rows| rows.len())
     }
 
+    /// A host that just ended is reported as that, and not as a connection that broke.
     async fn get<T: DeserializeOwned + Send + 'static>(&mut self, path: &str) -> Result<T> {
-        self.child.check()?;
         let (agent, url) = (self.agent.clone(), format!("{}{path}", self.url));
-        tokio::task::spawn_blocking(move || {
-            let mut answer = agent
-                .get(&url)
-                .call()
-                .with_context(|| format!("GET {url}"))?;
-            answer
-                .body_mut()
-                .read_json()
-                .with_context(|| format!("GET {url}: not the JSON expected"))
-        })
-        .await?
+        let answer = tokio::task::spawn_blocking(move || get(&agent, &url)).await?;
+        if answer.is_err() {
+            sleep(POLL).await;
+            self.child.check()?;
+        }
+        answer
     }
 
     /// Shows the first rows of a table, as `foldline query` prints them.
@@ -233,6 +226,17 @@ impl Problem {
             .unwrap_or("the host's log, shown by `cargo xtask demo`");
         Failure::new(format_args!("{what}: {}", self.error), hint)
     }
+}
+
+fn get<T: DeserializeOwned>(agent: &ureq::Agent, url: &str) -> Result<T> {
+    let mut answer = agent
+        .get(url)
+        .call()
+        .with_context(|| format!("GET {url}"))?;
+    answer
+        .body_mut()
+        .read_json()
+        .with_context(|| format!("GET {url}: not the JSON expected"))
 }
 
 fn agent() -> ureq::Agent {

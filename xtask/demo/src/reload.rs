@@ -15,10 +15,10 @@ use crate::host::{Host, Projection, Query};
 
 const PROJECTION: &str = "order-summary";
 
-/// The same projection with one word changed; see its build script.
-const CHANGED: &str = "order-summary-reworded";
+/// The same projection with other code: it writes statuses in capital letters.
+const CHANGED: &str = "order-summary-changed";
 const BEFORE: &str = "shipped";
-const AFTER: &str = "on_its_way";
+const AFTER: &str = "SHIPPED";
 
 const DONE_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub(crate) async fn show(host: &mut Host, guests: &Path, modules: &Path) -> Result<()> {
     let before = projection(host).await?;
     let host_process = host.child.id();
-    println!("    one word of {PROJECTION} is changed: \"{BEFORE}\" is now \"{AFTER}\"");
+    println!("    the changed {PROJECTION} writes \"{AFTER}\" where it wrote \"{BEFORE}\"");
     let after = step_async(
         "reload: the changed module is copied over the running one",
         async {
