@@ -69,7 +69,7 @@ pub mod testing;
 
 pub use anyhow::{Context, Error, Result, bail, ensure};
 pub use foldline_sdk_macros::{Table, projection};
-pub use log;
+pub use {log, serde_json};
 
 pub use self::column::{ColumnValue, IndexValue, KeyValue};
 pub use self::definition::{ColumnDefinition, ColumnType, Definition, EventKey, TableDefinition};

@@ -50,7 +50,7 @@ mod memory;
 use std::fmt;
 use std::marker::PhantomData;
 
-pub use serde_json::{Value as Json, json};
+pub use serde_json::json;
 
 use self::batching::Run;
 pub use self::event::{TestEnvelope, TestEvent, envelope, event};

@@ -1,4 +1,5 @@
-use foldline_sdk::testing::{Json, TestEvent, envelope, given, json};
+use foldline_sdk::serde_json::Value as Json;
+use foldline_sdk::testing::{TestEvent, envelope, given, json};
 
 use super::{Product, product_sales};
 
