@@ -50,9 +50,11 @@ mod memory;
 use std::fmt;
 use std::marker::PhantomData;
 
-pub use serde_json::{Value as Json, json};
+pub use serde_json::json;
 
 use self::batching::Run;
+#[cfg(test)]
+pub(crate) use self::event::batch;
 pub use self::event::{TestEnvelope, TestEvent, envelope, event};
 use crate::table::{Listed, Table};
 use crate::{Projection, Result};
@@ -106,7 +108,7 @@ impl<P: Projection> Outcome<P> {
     pub fn and<T: Listed>(self, rows: impl IntoIterator<Item = T>) -> Self {
         let expected = memory::rows_of(&T::DEFINITION, rows)
             .unwrap_or_else(|error| panic!("an expected row: {error:#}"));
-        let found = self.run.tables.rows(T::NUMBER);
+        let found = self.run.tables.rows_of::<T>();
         if let Some(difference) = difference::first(&T::DEFINITION, &expected, found) {
             panic!("{difference}");
         }
@@ -142,7 +144,7 @@ impl<P: Projection> Outcome<P> {
     pub fn rows<T: Listed>(&self) -> Result<Vec<T>> {
         self.run
             .tables
-            .rows(T::NUMBER)
+            .rows_of::<T>()
             .values()
             .cloned()
             .map(<T as Table>::from_values)

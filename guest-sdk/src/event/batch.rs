@@ -73,7 +73,7 @@ impl Batch {
 }
 
 impl<B> Column<B> {
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn new(ends: Vec<u32>, bytes: B) -> Self {
         Column { ends, bytes }
     }

@@ -96,8 +96,8 @@ fn column(table: &TableDefinition, expected: &[Value<'_>], found: &[Value<'_>]) 
         .find(|(column, (a, b))| !same(column, a, b))?;
     Some(What::Column {
         name: column.name,
-        expected: text(expected),
-        found: text(found),
+        expected: expected.to_string(),
+        found: found.to_string(),
     })
 }
 
@@ -116,20 +116,9 @@ fn json(document: &str) -> Option<serde_json::Value> {
 fn row(table: &TableDefinition, values: &[Value<'_>]) -> String {
     let columns = table.columns.iter().zip(values);
     let columns: Vec<String> = columns
-        .map(|(column, value)| format!("{}: {}", column.name, text(value)))
+        .map(|(column, value)| format!("{}: {value}", column.name))
         .collect();
     format!("{{ {} }}", columns.join(", "))
-}
-
-fn text(value: &Value<'_>) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Boolean(boolean) => boolean.to_string(),
-        Value::Integer(integer) => integer.to_string(),
-        Value::Real(real) => format!("{real:?}"),
-        Value::Text(text) => format!("{text:?}"),
-        Value::Blob(bytes) => format!("{bytes:?}"),
-    }
 }
 
 fn key_text(key: &[KeyCell]) -> String {

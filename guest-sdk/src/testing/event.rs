@@ -111,7 +111,7 @@ impl TestEnvelope {
 }
 
 /// The events as one batch, the first of them being event number `first` of the test.
-pub(super) fn batch(events: &[TestEvent], first: usize) -> Batch {
+pub(crate) fn batch(events: &[TestEvent], first: usize) -> Batch {
     let [mut subjects, mut headers, mut payloads] = std::array::from_fn(|_| Column::default());
     for event in events {
         subjects.push(event.subject.as_bytes());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::definition::{ColumnDefinition, ColumnType, TableDefinition};
 use crate::read_model::Tables;
-use crate::table::Table;
+use crate::table::{Listed, Table};
 use crate::{Result, Value};
 
 /// The rows of one table, in the order of the primary key.
@@ -39,8 +39,21 @@ impl Memory {
         }
     }
 
-    pub(super) fn rows(&self, table: u32) -> &Rows {
+    fn rows(&self, table: u32) -> &Rows {
         &self.tables[table as usize]
+    }
+
+    /// The rows of the table of `T`. A crate with several projections has several tables of each number.
+    #[track_caller]
+    pub(super) fn rows_of<T: Listed>(&self) -> &Rows {
+        let listed = self.definitions.get(T::NUMBER as usize);
+        let table = T::DEFINITION.name;
+        assert_eq!(
+            listed,
+            Some(&T::DEFINITION),
+            "table `{table}` belongs to another projection"
+        );
+        self.rows(T::NUMBER)
     }
 
     pub(super) fn tables(&self) -> impl Iterator<Item = (&'static TableDefinition, &Rows)> {
