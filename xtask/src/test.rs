@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// What to run.
 #[derive(Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Run only tests whose name contains this
     filter: Option<String>,
     /// Leave out format, lints, documentation and licences
@@ -22,12 +22,12 @@ pub(crate) struct Options {
 }
 
 /// Runs all checks in the order of how fast they fail, stopping at the first that does.
-pub(crate) fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
+pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
     if !options.quick {
         lint(workspace)?;
     }
     guests::build(workspace, &setup.guest_toolchain)?;
-    build_host(workspace)?;
+    step("build the host", || workspace.build(&["foldline"]))?;
     let tests = Tests {
         workspace,
         setup,
@@ -69,18 +69,6 @@ fn lint(workspace: &Workspace) -> Result<()> {
     })
 }
 
-/// Builds `target/debug/foldline`. Naming the workspace and not the package keeps the features of
-/// shared dependencies those of the test build: nothing is compiled twice.
-pub(crate) fn build_host(workspace: &Workspace) -> Result<()> {
-    step("build the host", || {
-        process::run(
-            workspace
-                .cargo()
-                .args(["build", "--workspace", "--bin", "foldline"]),
-        )
-    })
-}
-
 /// One way to start a test runner.
 struct Tests<'a> {
     workspace: &'a Workspace,
@@ -96,9 +84,7 @@ impl Tests<'_> {
             .args(arguments)
             .arg("--workspace")
             .args(self.filter);
-        command.env("FOLDLINE_NATS_SERVER", &self.setup.nats_server);
-        command.env("FOLDLINE_BIN", self.workspace.host_binary());
-        command.env("FOLDLINE_GUESTS", self.workspace.guests());
+        self.setup.tell(self.workspace, &mut command);
         process::run(&mut command)
     }
 }

@@ -72,5 +72,5 @@ pub fn derive_table(item: TokenStream) -> TokenStream {
 /// `#![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]`.
 #[proc_macro_attribute]
 pub fn projection(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    projection::expand(arguments.into(), item.into()).into()
+    projection::expand(arguments.into(), &item.into()).into()
 }

@@ -73,6 +73,7 @@ impl Batch {
 }
 
 impl<B> Column<B> {
+    #[cfg(target_arch = "wasm32")]
     pub(crate) fn new(ends: Vec<u32>, bytes: B) -> Self {
         Column { ends, bytes }
     }

@@ -107,14 +107,18 @@ impl Task {
     fn fill_up(&mut self, first: &Arc<Batch>) -> Result<Arc<Batch>, SourceError> {
         let mut joined = None::<Batch>;
         loop {
-            let (len, bytes) = joined.as_ref().map_or((first.len(), first.bytes()), |b| (b.len(), b.bytes()));
+            let (len, bytes) = joined
+                .as_ref()
+                .map_or((first.len(), first.bytes()), |b| (b.len(), b.bytes()));
             if 2 * len > self.batch_limits.events || 2 * bytes > self.batch_limits.bytes {
                 break;
             }
             let Some(next) = self.subscription.try_next() else {
                 break;
             };
-            joined.get_or_insert_with(|| Batch::clone(first)).append(&*next?);
+            joined
+                .get_or_insert_with(|| Batch::clone(first))
+                .append(&*next?);
         }
         Ok(joined.map_or_else(|| Arc::clone(first), Arc::new))
     }
