@@ -30,6 +30,8 @@ pub struct Answer {
 pub(super) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // A proxy for the web is not meant for a host on this machine.
+        .proxy(None)
         .timeout_global(Some(ANSWER_WITHIN));
     ureq::Agent::new_with_config(config.build())
 }
