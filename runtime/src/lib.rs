@@ -20,10 +20,16 @@
 
 pub mod batch;
 pub mod changes;
+pub mod config;
 pub mod definition;
 pub mod event;
+pub mod guest;
+pub mod host;
 pub mod projection;
+pub mod query;
 pub mod source;
 pub mod store;
 pub mod subject;
+pub mod supervisor;
+pub mod telemetry;
 pub mod value;

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::event::Sequence;
 
 pub mod directory;
+pub mod progress;
+pub mod recovery;
+pub mod task;
 
 /// What a projection is doing. States do not lie: `live` means that nothing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

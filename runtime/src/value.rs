@@ -37,6 +37,18 @@ impl Value {
             }
     }
 
+    /// Its type and size, for messages: never the data itself, which may be long or private.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Null => "null".into(),
+            Self::Boolean(_) => "a boolean".into(),
+            Self::Integer(_) => "an integer".into(),
+            Self::Real(_) => "a real".into(),
+            Self::Text(text) => format!("a text of {} bytes", text.len()),
+            Self::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
+        }
+    }
+
     /// A type's place in SQLite's ordering across types.
     fn rank(&self) -> u8 {
         match self {

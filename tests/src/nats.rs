@@ -11,12 +11,14 @@ use anyhow::{Context, Result, bail};
 /// Longest time a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// The server's configuration, in its folder.
+const CONFIG: &str = "nats-server.conf";
+
 /// A running (or killed) nats-server.
 #[derive(Debug)]
 pub struct NatsServer {
     folder: tempfile::TempDir,
     port: u16,
-    arguments: Vec<String>,
     process: Option<Child>,
 }
 
@@ -26,27 +28,36 @@ impl NatsServer {
     /// # Panics
     /// If there is no nats-server, or it does not come up: a test without it has nothing to test.
     pub fn start() -> Self {
-        Self::start_with(&["--jetstream"])
+        Self::start_with("jetstream: enabled")
     }
 
-    /// The same with these arguments instead of `--jetstream`.
+    /// The same, with everything on disk before it is acknowledged: what was acknowledged survives a kill.
     ///
     /// # Panics
-    /// Like [`Self::start`].
-    pub fn start_with(arguments: &[&str]) -> Self {
+    /// As [`start`](Self::start).
+    pub fn start_synced() -> Self {
+        Self::start_with("jetstream { sync_interval: always }")
+    }
+
+    /// The same with a configuration of one's own; its place, port and store are added.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(config: &str) -> Self {
         // Another process may take the port between the search and the start.
         for _ in 0..10 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            std::fs::write(folder.path().join(CONFIG), config).expect("the config can be written");
             let mut server = Self {
-                folder: tempfile::tempdir().expect("a temporary folder"),
+                folder,
                 port: free_port(),
-                arguments: arguments.iter().map(ToString::to_string).collect(),
                 process: None,
             };
             if server.spawn().is_ok() {
                 return server;
             }
         }
-        panic!("{} {arguments:?} does not start", binary().display());
+        panic!("{} does not start with {config:?}", binary().display());
     }
 
     /// `nats://127.0.0.1:PORT`.
@@ -82,7 +93,8 @@ impl NatsServer {
             .append(true)
             .open(self.folder.path().join("nats-server.log"))?;
         let process = Command::new(binary())
-            .args(&self.arguments)
+            .arg("--config")
+            .arg(self.folder.path().join(CONFIG))
             .args(["--addr", "127.0.0.1", "--port"])
             .arg(self.port.to_string())
             .arg("--store_dir")

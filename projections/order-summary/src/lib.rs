@@ -1,1 +1,98 @@
-//! Placeholder.
+//! One row per order: what was ordered, what was paid and where the parcel is.
+
+use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+use serde::Deserialize;
+
+#[cfg(test)]
+mod tests;
+
+/// An order as a customer service sees it.
+#[derive(Table)]
+pub struct Order {
+    #[key]
+    order_id: String,
+    #[index]
+    customer_id: String,
+    /// `placed`, `paid`, `payment_failed`, `shipped` or `cancelled`.
+    status: String,
+    total: f64,
+    item_count: i64,
+    tracking_number: Option<String>,
+    /// Version of the last event applied.
+    version: i64,
+    /// When that event happened.
+    updated_at: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all_fields = "camelCase")]
+enum OrderEvent {
+    OrderPlaced {
+        customer_id: String,
+        items: Vec<Item>,
+        total_amount: f64,
+    },
+    PaymentProcessed {
+        status: Payment,
+    },
+    OrderShipped {
+        tracking_number: String,
+    },
+    OrderCancelled,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    quantity: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Payment {
+    Success,
+    Failed,
+}
+
+#[projection(name = "order-summary", version = 1, subjects = ["orders.>"], key = subject_token(1), tables = [Order])]
+fn order_summary(event: &Event, rows: &mut ReadModel) -> Result<()> {
+    let Some((envelope, order)) = event.decode()? else {
+        return Ok(());
+    };
+    let (order_id, version) = (envelope.aggregate_id()?, envelope.version()?);
+    let updated_at = envelope.timestamp()?.to_owned();
+    let (status, shipped_as) = match order {
+        OrderEvent::OrderPlaced {
+            customer_id,
+            items,
+            total_amount,
+        } => {
+            return rows.put(Order {
+                order_id: order_id.to_owned(),
+                customer_id,
+                status: "placed".to_owned(),
+                total: total_amount,
+                item_count: items.iter().map(|item| item.quantity).sum(),
+                tracking_number: None,
+                version,
+                updated_at,
+            });
+        }
+        OrderEvent::PaymentProcessed {
+            status: Payment::Success,
+        } => ("paid", None),
+        OrderEvent::PaymentProcessed {
+            status: Payment::Failed,
+        } => ("payment_failed", None),
+        OrderEvent::OrderShipped { tracking_number } => ("shipped", Some(tracking_number)),
+        OrderEvent::OrderCancelled => ("cancelled", None),
+    };
+    // An order that was placed before the stream's first event has no row, and its later events do
+    // not say enough to make one: they change nothing.
+    rows.update(order_id, |order: &mut Order| {
+        order.status = status.to_owned();
+        order.tracking_number = shipped_as.or(order.tracking_number.take());
+        order.version = version;
+        order.updated_at = updated_at;
+    })?;
+    Ok(())
+}

@@ -5,6 +5,8 @@ use std::time::Instant;
 use super::*;
 use crate::source::conformance::soon;
 
+const WITH_PASSWORD: &str = "jetstream: enabled, authorization { user: me, password: secret }";
+
 /// What `options` give for a first question, which must not take long.
 async fn error(options: JetStreamOptions) -> String {
     let source = JetStreamSource::new(&options);
@@ -49,7 +51,7 @@ async fn no_address_at_all_is_said() {
 
 #[tokio::test]
 async fn refused_credentials_are_said_and_right_ones_work() {
-    let nats = NatsServer::start_with(&["--jetstream", "--user", "me", "--pass", "secret"]);
+    let nats = NatsServer::start_with(WITH_PASSWORD);
     let text = error(at(&nats.url())).await;
     assert!(
         text.ends_with("the server refused the credentials"),
@@ -78,7 +80,7 @@ async fn a_credentials_file_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_server_without_jetstream_is_said() {
-    let nats = NatsServer::start_with(&[]);
+    let nats = NatsServer::start_with("");
     let text = error(at(&nats.url())).await;
     assert!(text.ends_with("JetStream is not enabled there"), "{text}");
 }

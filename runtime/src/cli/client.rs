@@ -1,0 +1,126 @@
+//! Talking to a running host.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::CliError;
+use super::output::printable_json;
+
+/// Longest answer: above what a host sends for one page of rows.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Above the longest `timeout=` of a read.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// Which host to ask. A host with a token gets it from FOLDLINE_HTTP_TOKEN.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HostArguments {
+    /// Where the host answers.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FOLDLINE_HOST",
+        default_value = "http://127.0.0.1:7070"
+    )]
+    host: String,
+}
+
+/// A running host.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    host: String,
+    token: Option<String>,
+}
+
+/// What a host answered.
+pub(crate) struct Answer {
+    /// The last event whose changes it contains, when it is about rows.
+    pub(crate) sequence: Option<u64>,
+    body: String,
+}
+
+impl Answer {
+    /// The body as JSON text that is safe to print.
+    pub(crate) fn json(&self) -> String {
+        printable_json(self.body.trim_end())
+    }
+
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+        serde_json::from_str(&self.body).map_err(|error| {
+            CliError::failed(format!("the host's answer is not understood: {error}"))
+                .hint("is the host of the same version as this program? see `foldline --version`")
+        })
+    }
+}
+
+/// An error as the host answers it.
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(arguments: &HostArguments) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // The host is on this machine or in this network; a proxy for the web is not meant for it.
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_TIME_MAX))
+            .timeout_global(Some(ANSWER_TIME_MAX));
+        let host = arguments.host.trim_end_matches('/');
+        let scheme = if host.contains("://") { "" } else { "http://" };
+        Self {
+            agent: config.build().new_agent(),
+            host: format!("{scheme}{host}"),
+            token: std::env::var("FOLDLINE_HTTP_TOKEN")
+                .ok()
+                .filter(|t| !t.is_empty()),
+        }
+    }
+
+    /// Asks for `path`, which may carry a query; the host's own errors come back with its hints.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, CliError> {
+        let mut request = self.agent.get(format!("{}{path}", self.host));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut response = request.call().map_err(|error| self.no_answer(&error))?;
+        let sequence = response.headers().get("foldline-sequence");
+        let sequence = sequence.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let body = body
+            .read_to_string()
+            .map_err(|error| self.no_answer(&error))?;
+        if response.status().is_success() {
+            return Ok(Answer { sequence, body });
+        }
+        Err(self.refused(response.status().as_u16(), &body))
+    }
+
+    fn no_answer(&self, error: &ureq::Error) -> CliError {
+        CliError::failed(format!("no host answers at {}: {error}", self.host)).hint(
+            "start one with `foldline run`, or say where it is with --host URL or FOLDLINE_HOST",
+        )
+    }
+
+    fn refused(&self, status: u16, body: &str) -> CliError {
+        match serde_json::from_str::<Problem>(body) {
+            Ok(problem) => CliError {
+                hint: problem.hint,
+                ..CliError::failed(format!("{}: {}", problem.title, problem.detail))
+            },
+            Err(_) => CliError::failed(format!(
+                "{} answered with status {status}, and not as a Foldline host does",
+                self.host
+            ))
+            .hint("is this the address in [http] listen? say where the host is with --host URL"),
+        }
+    }
+}

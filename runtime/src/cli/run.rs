@@ -1,0 +1,97 @@
+//! `foldline run`: the host.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use foldline::config::{Config, Flags, Sources};
+use foldline::{host, telemetry};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The config file [default: foldline.toml, if there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// NATS server [default: nats://127.0.0.1:4222].
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// Folder with the projection modules [default: modules].
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
+    /// Folder for the read models [default: data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where queries are answered [default: 127.0.0.1:7070].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+}
+
+pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
+    let env = |name: &str| std::env::var(name).ok();
+    let config = Config::load(&Sources {
+        flags: Flags {
+            config: arguments.config,
+            nats: arguments.nats,
+            modules: arguments.modules,
+            data: arguments.data,
+            listen: arguments.listen,
+        },
+        env,
+        folder: PathBuf::new(),
+    })?;
+    telemetry::init(&config.log, env(telemetry::FILTER_VARIABLE).as_deref())?;
+    let failed = |error: std::io::Error| CliError::failed(format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let ended = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(stop_on_signals(
+            Signals::listen().map_err(failed)?,
+            shutdown.clone(),
+        ));
+        host::run(config, shutdown)
+            .await
+            .map_err(|error| CliError::failed(error.to_string()).hint(error.hint()))
+    });
+    // The host has drained within its deadline; whatever still blocks a thread is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Ctrl-C, and what service supervisors send.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// The first signal stops the host in order; a second one ends the process at once, which loses nothing that
+/// is committed.
+async fn stop_on_signals(mut signals: Signals, shutdown: CancellationToken) {
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping; a second signal ends the process at once");
+    shutdown.cancel();
+    let signal = signals.next().await;
+    tracing::warn!(signal, "ended at once");
+    std::process::exit(1);
+}

@@ -1,0 +1,181 @@
+//! `foldline status`: what the projections of a running host are doing.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
+
+use clap::Args;
+use foldline::projection::{Problem, RefusedModule, Status};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CliError;
+use super::client::{Answer, Client, HostArguments};
+use super::output::{grouped, number, printable, table, text};
+
+/// Time between two drawings of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Moves to the top left of a terminal and clears what is below.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only this projection, with more about it.
+    name: Option<String>,
+    /// Print the host's answer as JSON; with --watch, one line per second.
+    #[arg(long)]
+    json: bool,
+    /// Draw again every second until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    host: HostArguments,
+}
+
+/// `/v1/projections`
+#[derive(Deserialize)]
+struct Projections {
+    projections: Vec<Status>,
+    modules: Vec<RefusedModule>,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
+    let client = Client::new(&arguments.host);
+    if arguments.watch {
+        return watch(&client, arguments);
+    }
+    let shown = show(&client, arguments)?;
+    Ok(io::stdout().lock().write_all(shown.as_bytes())?)
+}
+
+/// Shows the status again and again. A host that goes away is waited for; one that was never there is an error.
+fn watch(client: &Client, arguments: &Arguments) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut interrupt = {
+        let _runtime = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let mut shown = show(client, arguments)?;
+    loop {
+        let clear = if io::stdout().is_terminal() {
+            CLEAR
+        } else {
+            ""
+        };
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{clear}{shown}")?;
+        stdout.flush()?;
+        let pause = tokio::time::timeout(WATCH_EVERY, interrupt.recv());
+        if runtime.block_on(async { pause.await }).is_ok() {
+            return Ok(());
+        }
+        shown = show(client, arguments)
+            .unwrap_or_else(|error| format!("{}\n", printable(&error.message)));
+    }
+}
+
+fn show(client: &Client, arguments: &Arguments) -> Result<String, CliError> {
+    let answer = match &arguments.name {
+        Some(name) => {
+            let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+            client.get(&format!("/v1/projections/{name}"))?
+        }
+        None => client.get("/v1/projections")?,
+    };
+    let mut out = Vec::new();
+    if arguments.json {
+        writeln!(out, "{}", answer.json())?;
+    } else {
+        render(&answer, arguments.name.is_some(), &mut out)?;
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliError> {
+    if one {
+        let status: Status = answer.parse()?;
+        projections(std::slice::from_ref(&status), out)?;
+        return Ok(details(&status, out)?);
+    }
+    let all: Projections = answer.parse()?;
+    if all.projections.is_empty() && all.modules.is_empty() {
+        writeln!(
+            out,
+            "no projections: put a module into the host's modules folder"
+        )?;
+        return Ok(());
+    }
+    projections(&all.projections, out)?;
+    for module in &all.modules {
+        let what = format!("{} {}", module.file, module.verdict);
+        problem(&what, &module.problem, out)?;
+    }
+    Ok(())
+}
+
+fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
+    let header = [
+        "NAME",
+        "VERSION",
+        "STATUS",
+        "CHECKPOINT",
+        "LAST",
+        "LAG",
+        "RATE",
+    ];
+    let mut table = table(header);
+    for status in statuses {
+        table.add_row([
+            text(&status.name),
+            number(status.version),
+            text(&status.status.to_string()),
+            number(grouped(status.checkpoint)),
+            number(grouped(status.last_sequence)),
+            number(grouped(status.lag)),
+            number(format!(
+                "{}/s",
+                grouped(status.events_per_second.round() as u64)
+            )),
+        ]);
+    }
+    if !statuses.is_empty() {
+        writeln!(out, "{}", table.trim_fmt())?;
+    }
+    for status in statuses {
+        if let Some(last_error) = &status.last_error {
+            problem(&status.name, last_error, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn problem(what: &str, problem: &Problem, out: &mut impl Write) -> io::Result<()> {
+    let (what, error) = (printable(what), printable(&problem.error));
+    writeln!(out, "\n{what}: {error} (at {})", printable(&problem.at))?;
+    match &problem.hint {
+        Some(hint) => writeln!(out, "  hint: {}", printable(hint)),
+        None => Ok(()),
+    }
+}
+
+/// What the table has no room for.
+fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    let stream = status.stream.as_deref().unwrap_or("none found yet");
+    let lines = [
+        ("stream", stream.to_owned()),
+        ("tables", status.tables.join(", ")),
+        ("module", status.file.clone()),
+        ("digest", status.digest.clone()),
+        ("reloads", grouped(status.reloads)),
+        ("dead letters", grouped(status.dead_letters)),
+        ("held keys", grouped(status.held_keys)),
+    ];
+    writeln!(out)?;
+    for (name, value) in lines {
+        writeln!(out, "{name:<13} {}", printable(&value))?;
+    }
+    Ok(())
+}

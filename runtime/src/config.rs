@@ -1,0 +1,282 @@
+//! `foldline.toml`, checked. Every key with its default and unit stands here; `docs/foldline.toml` is the
+//! same as a file to start from.
+//!
+//! The environment overrides the file, and command line flags override both.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::source::position::Start;
+
+mod check;
+mod load;
+mod parse;
+mod units;
+
+pub use load::{ConfigError, Flags, Sources};
+
+/// Everything `foldline run` can be told. The default is a complete configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[nats]`
+    pub nats: Nats,
+    /// `[modules]`
+    pub modules: Modules,
+    /// `[store]`
+    pub store: Store,
+    /// `[http]`
+    pub http: Http,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[recovery]`
+    pub recovery: Recovery,
+    /// `[host]`
+    pub host: Host,
+    /// `[log]`
+    pub log: Log,
+    /// `[projection.NAME]`, by name
+    pub projection: BTreeMap<String, Projection>,
+}
+
+/// `[nats]`: where the events are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// One server, or several of one cluster separated by commas; `tls://` asks for TLS.
+    pub url: String,
+    /// A `.creds` file with a user's JWT and key.
+    pub credentials: Option<PathBuf>,
+    /// User name, together with `password`.
+    pub user: Option<String>,
+    /// Password, together with `user`.
+    pub password: Option<Secret>,
+    /// Token.
+    pub token: Option<Secret>,
+    /// Seed of a user's nkey, `SU…`.
+    pub nkey: Option<Secret>,
+}
+
+/// `[modules]`: where the projections are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Modules {
+    /// Every `.wasm` file in this folder is a projection module.
+    pub dir: PathBuf,
+}
+
+/// `[store]`: where the read models are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The data folder. One host at a time uses it.
+    pub dir: PathBuf,
+    /// MiB of rows kept in memory per projection; more makes projections that read their rows faster.
+    pub cache_mib: usize,
+}
+
+/// `[http]`: where queries are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "parse::listen")]
+    pub listen: SocketAddr,
+    /// When set, every request but the probes must carry it as `authorization: Bearer …`.
+    pub token: Option<Secret>,
+}
+
+/// `[limits]`: what one module may use. A breach names the projection, the limit, the value and the sequence,
+/// and touches no other projection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// MiB of a module file.
+    pub module_mib: usize,
+    /// MiB of memory of one module instance.
+    pub memory_mib: usize,
+    /// Milliseconds one call of `project` may take, for a whole batch.
+    pub call_ms: u64,
+    /// Events in one batch.
+    pub batch_events: usize,
+    /// KiB of events in one batch; a single larger event still makes a batch of its own.
+    pub batch_kib: usize,
+    /// Rows one batch may put or delete.
+    pub changes_per_batch: usize,
+    /// KiB of one row.
+    pub row_kib: usize,
+    /// Rows one `find` may return.
+    pub find_rows: usize,
+    /// Lines one batch may log; more are counted and dropped.
+    pub log_lines_per_batch: usize,
+}
+
+/// `[recovery]`: how a projection that stopped is started again. The wait doubles from the smallest to the
+/// largest, with jitter, and falls back once it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recovery {
+    /// Milliseconds before the first restart.
+    pub restart_min_ms: u64,
+    /// Milliseconds between later restarts, at most.
+    pub restart_max_ms: u64,
+}
+
+/// `[host]`: the process itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Host {
+    /// Milliseconds that commits and requests under way get to end when the host is stopped.
+    pub drain_ms: u64,
+}
+
+/// `[log]`: what is written to stderr.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// How much; `FOLDLINE_LOG` can say it per part, as in `foldline::source=debug,info`.
+    pub level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Only what needs somebody.
+    Error,
+    /// And what may need somebody.
+    Warn,
+    /// And what happens to projections.
+    Info,
+    /// And every request and restart.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[projection.NAME]`: what is different for one projection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Projection {
+    /// The stream to read; found by the projection's subjects when none is named.
+    pub stream: Option<String>,
+    /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
+    #[serde(deserialize_with = "parse::start")]
+    pub start: Start,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".into(),
+            credentials: None,
+            user: None,
+            password: None,
+            token: None,
+            nkey: None,
+        }
+    }
+}
+
+impl Default for Modules {
+    fn default() -> Self {
+        Self {
+            dir: "modules".into(),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            dir: "data".into(),
+            cache_mib: 64,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            token: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            module_mib: 32,
+            memory_mib: 256,
+            call_ms: 10_000,
+            batch_events: 1_000,
+            batch_kib: 4_096,
+            changes_per_batch: 100_000,
+            row_kib: 1_024,
+            find_rows: 1_000,
+            log_lines_per_batch: 100,
+        }
+    }
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            restart_min_ms: 100,
+            restart_max_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self { drain_ms: 10_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Rules that values must keep beyond their types.
+
+use super::{Config, Limits, Projection};
+
+/// A value that cannot be used.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) section: String,
+    pub(super) key: &'static str,
+    pub(super) value: String,
+    pub(super) reason: String,
+}
+
+fn refuse(
+    section: impl Into<String>,
+    key: &'static str,
+    value: impl ToString,
+    reason: impl Into<String>,
+) -> Result<(), Refused> {
+    Err(Refused {
+        section: section.into(),
+        key,
+        value: value.to_string(),
+        reason: reason.into(),
+    })
+}
+
+impl Config {
+    /// The first rule that is broken.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        self.check_addresses()?;
+        self.check_folders()?;
+        check_limits(&self.limits)?;
+        at_least_one("recovery", "restart_min_ms", self.recovery.restart_min_ms)?;
+        if self.recovery.restart_min_ms > self.recovery.restart_max_ms {
+            let (min, max) = (self.recovery.restart_min_ms, self.recovery.restart_max_ms);
+            let reason = format!("must not be less than restart_min_ms, which is {min}");
+            return refuse("recovery", "restart_max_ms", max, reason);
+        }
+        for (name, projection) in &self.projection {
+            check_projection(name, projection)?;
+        }
+        Ok(())
+    }
+
+    fn check_addresses(&self) -> Result<(), Refused> {
+        for server in self.nats.url.split(',') {
+            if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
+                let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
+                return refuse("nats", "url", quoted(&without_user(server)), reason);
+            }
+        }
+        let token = self.http.token.as_ref().map(super::Secret::reveal);
+        let sendable =
+            |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+        if token.is_some_and(|token| !sendable(token)) {
+            let reason = "a token is made of one or more visible ASCII characters without spaces";
+            return refuse("http", "token", "(secret)", reason);
+        }
+        Ok(())
+    }
+
+    fn check_folders(&self) -> Result<(), Refused> {
+        for (section, dir) in [("modules", &self.modules.dir), ("store", &self.store.dir)] {
+            if dir.as_os_str().is_empty() {
+                return refuse(section, "dir", "\"\"", "name a folder; \".\" is this one");
+            }
+        }
+        if self.nats.user.is_some() != self.nats.password.is_some() {
+            let (given, missing) = match self.nats.user {
+                Some(_) => ("user", "password"),
+                None => ("password", "user"),
+            };
+            let reason = format!("user and password belong together, and there is no {missing}");
+            return refuse("nats", given, "(given)", reason);
+        }
+        let credentials = self.nats.credentials.as_ref();
+        if let Some(file) = credentials.filter(|file| !file.is_file()) {
+            let reason = "there is no such file";
+            return refuse(
+                "nats",
+                "credentials",
+                quoted(&file.to_string_lossy()),
+                reason,
+            );
+        }
+        Ok(())
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), Refused> {
+    // Taken apart, so that a new limit cannot be left out here.
+    let Limits {
+        module_mib,
+        memory_mib,
+        call_ms,
+        batch_events,
+        batch_kib,
+        changes_per_batch,
+        row_kib,
+        find_rows,
+        log_lines_per_batch: _, // 0 is fine: a module then logs nothing.
+    } = *limits;
+    for (key, value) in [
+        ("module_mib", module_mib),
+        ("memory_mib", memory_mib),
+        ("batch_events", batch_events),
+        ("batch_kib", batch_kib),
+        ("changes_per_batch", changes_per_batch),
+        ("row_kib", row_kib),
+        ("find_rows", find_rows),
+    ] {
+        at_least_one("limits", key, value)?;
+    }
+    at_least_one("limits", "call_ms", call_ms)?;
+    for (key, value, max, reason) in [
+        (
+            "memory_mib",
+            memory_mib,
+            4_096,
+            "a module has a 32-bit memory: at most 4096",
+        ),
+        ("module_mib", module_mib, 1_024, "at most 1024"),
+        ("batch_kib", batch_kib, 1_048_576, "at most 1048576 (1 GiB)"),
+        (
+            "row_kib",
+            row_kib,
+            524_288,
+            "SQLite holds at most 1 GB in a row: at most 524288",
+        ),
+    ] {
+        if value > max {
+            return refuse("limits", key, value, reason);
+        }
+    }
+    Ok(())
+}
+
+fn check_projection(name: &str, projection: &Projection) -> Result<(), Refused> {
+    let section = format!("projection.{name}");
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(allowed) {
+        let reason =
+            "projection names are lower-case letters, digits and `-`, beginning with a letter";
+        return refuse("projection", "NAME", quoted(name), reason);
+    }
+    let stream = projection.stream.as_deref();
+    let nameable = |c: char| !c.is_whitespace() && !c.is_control() && !".*>/\\".contains(c);
+    if let Some(stream) = stream.filter(|s| s.is_empty() || !s.chars().all(nameable)) {
+        let reason = "no stream name: it has no spaces and none of . * > / \\";
+        return refuse(section, "stream", quoted(stream), reason);
+    }
+    Ok(())
+}
+
+fn at_least_one<N: PartialEq + Default + ToString>(
+    section: &str,
+    key: &'static str,
+    value: N,
+) -> Result<(), Refused> {
+    if value == N::default() {
+        return refuse(section, key, value, "must be at least 1");
+    }
+    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// A URL may carry a password, which error texts must not.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        None => url
+            .rsplit_once('@')
+            .map_or(url, |(_, host)| host)
+            .to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! Where the configuration comes from, and what is said when it is wrong.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::{Config, Secret, parse};
+
+/// The file that is read when none is named, if it is there.
+const DEFAULT_FILE: &str = "foldline.toml";
+
+/// What the command line said; each overrides everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`: must exist.
+    pub config: Option<PathBuf>,
+    /// `--nats`
+    pub nats: Option<String>,
+    /// `--modules`
+    pub modules: Option<PathBuf>,
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+}
+
+/// Everything a configuration is made from.
+#[derive(Debug)]
+pub struct Sources<E> {
+    /// The command line.
+    pub flags: Flags,
+    /// The environment: the value of a variable.
+    pub env: E,
+    /// Where [`DEFAULT_FILE`] is looked for.
+    pub folder: PathBuf,
+}
+
+/// Why there is no configuration. Each says where and what is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the config file {file} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is not understood: no TOML, an unknown key, a value of the wrong type.
+    #[error("{file}, line {line}: {reason}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, naming the key and what is known.
+        reason: String,
+    },
+    /// A value that cannot be used.
+    #[error("{origin}: {key} = {value}: {reason}")]
+    Unusable {
+        /// The file and line, the environment variable or the flag; or "the defaults".
+        origin: String,
+        /// As in `[limits] call_ms`.
+        key: String,
+        /// As given.
+        value: String,
+        /// What would do.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                "correct --config, or leave it out: without a file the defaults are used"
+            }
+            Self::Malformed { .. } => {
+                "docs/foldline.toml lists every key with its default and unit"
+            }
+            Self::Unusable { .. } => "correct the value; docs/foldline.toml explains it",
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the configuration: defaults, then the file, the environment and the flags.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn load(sources: &Sources<impl Fn(&str) -> Option<String>>) -> Result<Self, ConfigError> {
+        let file = file(sources)?;
+        let mut origins = Origins::default();
+        let mut config = match &file {
+            Some((name, text)) => read(name, text)?,
+            None => Self::default(),
+        };
+        config.overlay_env(&sources.env, &mut origins)?;
+        config.overlay_flags(&sources.flags, &mut origins)?;
+        config.check().map_err(|refused| ConfigError::Unusable {
+            origin: origins.of(&refused.section, refused.key, file.as_ref()),
+            key: format!("[{}] {}", refused.section, refused.key),
+            value: refused.value,
+            reason: refused.reason,
+        })?;
+        Ok(config)
+    }
+
+    fn overlay_env(
+        &mut self,
+        env: &impl Fn(&str) -> Option<String>,
+        origins: &mut Origins,
+    ) -> Result<(), ConfigError> {
+        // An empty variable is how shells and containers say "not set".
+        let mut take = |name: &'static str, section, key| {
+            let value = env(name).filter(|value| !value.is_empty())?;
+            origins.note(section, key, name);
+            Some(value)
+        };
+        set(&mut self.nats.url, take("FOLDLINE_NATS_URL", "nats", "url"));
+        let modules = take("FOLDLINE_MODULES_DIR", "modules", "dir");
+        set(&mut self.modules.dir, modules.map(PathBuf::from));
+        let store = take("FOLDLINE_STORE_DIR", "store", "dir");
+        set(&mut self.store.dir, store.map(PathBuf::from));
+        let listen = take("FOLDLINE_HTTP_LISTEN", "http", "listen");
+        set(
+            &mut self.http.listen,
+            address(listen, "FOLDLINE_HTTP_LISTEN")?,
+        );
+        let token = take("FOLDLINE_HTTP_TOKEN", "http", "token");
+        set(&mut self.http.token, token.map(|token| Some(Secret(token))));
+        Ok(())
+    }
+
+    fn overlay_flags(&mut self, flags: &Flags, origins: &mut Origins) -> Result<(), ConfigError> {
+        let given = [
+            ("--nats", "nats", "url", flags.nats.is_some()),
+            ("--modules", "modules", "dir", flags.modules.is_some()),
+            ("--data", "store", "dir", flags.data.is_some()),
+            ("--listen", "http", "listen", flags.listen.is_some()),
+        ];
+        for (flag, section, key, _) in given.into_iter().filter(|(.., given)| *given) {
+            origins.note(section, key, flag);
+        }
+        set(&mut self.nats.url, flags.nats.clone());
+        set(&mut self.modules.dir, flags.modules.clone());
+        set(&mut self.store.dir, flags.data.clone());
+        set(
+            &mut self.http.listen,
+            address(flags.listen.clone(), "--listen")?,
+        );
+        Ok(())
+    }
+}
+
+/// An address that did not come from the file.
+fn address(text: Option<String>, origin: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(text) = text else { return Ok(None) };
+    let address = parse::address(&text).map_err(|reason| ConfigError::Unusable {
+        origin: origin.to_owned(),
+        key: "[http] listen".into(),
+        value: format!("{text:?}"),
+        reason: reason.into(),
+    })?;
+    Ok(Some(address))
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+/// Which values did not come from the file.
+#[derive(Default)]
+struct Origins(Vec<(&'static str, &'static str, &'static str)>);
+
+impl Origins {
+    fn note(&mut self, section: &'static str, key: &'static str, origin: &'static str) {
+        self.0.push((section, key, origin));
+    }
+
+    /// Where a value came from: the last that set it.
+    fn of(&self, section: &str, key: &str, file: Option<&(String, String)>) -> String {
+        let mut noted = self.0.iter().rev();
+        if let Some((.., origin)) = noted.find(|(s, k, _)| *s == section && *k == key) {
+            return (*origin).to_owned();
+        }
+        match file {
+            Some((name, text)) => match line_of_key(text, section, key) {
+                Some(line) => format!("{name}, line {line}"),
+                None => name.clone(),
+            },
+            None => "the defaults".into(),
+        }
+    }
+}
+
+/// The name and text of the file, if there is one.
+fn file<E>(sources: &Sources<E>) -> Result<Option<(String, String)>, ConfigError> {
+    let named = sources.flags.config.clone();
+    let path = named
+        .clone()
+        .unwrap_or_else(|| sources.folder.join(DEFAULT_FILE));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((shown(&path), text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(None),
+        Err(error) => Err(ConfigError::Unreadable {
+            file: shown(&path),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+fn read(file: &str, text: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Malformed {
+        file: file.to_owned(),
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        reason: error.message().replace("unknown field", "unknown key"),
+    })
+}
+
+fn line_at(text: &str, byte: usize) -> usize {
+    let before = text.as_bytes().iter().take(byte);
+    1 + before.filter(|byte| **byte == b'\n').count()
+}
+
+/// The line a key of `[section]` stands on. `section` may be `projection.NAME`.
+fn line_of_key(text: &str, section: &str, key: &str) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    for part in section.split('.') {
+        table = table.get(part)?.get_ref().as_table()?;
+    }
+    Some(line_at(text, table.get(key)?.span().start))
+}

@@ -1,0 +1,82 @@
+//! The configuration in the units and types that the parts of the host take.
+
+use std::time::Duration;
+
+use super::{Config, Host, Limits, Nats, Projection, Recovery, Secret, Store};
+use crate::batch::BatchLimits;
+use crate::guest::GuestLimits;
+use crate::source::jetstream::JetStreamOptions;
+
+const KIB: usize = 1_024;
+const MIB: usize = 1_024 * KIB;
+
+impl Config {
+    /// What is different for the projection of this name; the defaults where nothing is.
+    pub fn projection(&self, name: &str) -> Projection {
+        self.projection.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl Nats {
+    /// How to reach the server.
+    pub fn options(&self) -> JetStreamOptions {
+        let revealed = |secret: &Option<Secret>| secret.as_ref().map(|s| s.0.clone());
+        JetStreamOptions {
+            url: self.url.clone(),
+            credentials: self.credentials.clone(),
+            user: self.user.clone(),
+            password: revealed(&self.password),
+            token: revealed(&self.token),
+            nkey: revealed(&self.nkey),
+        }
+    }
+}
+
+impl Store {
+    /// Bytes of the row cache of one projection.
+    pub fn cache_bytes(&self) -> usize {
+        self.cache_mib * MIB
+    }
+}
+
+impl Limits {
+    /// How large a batch may become.
+    pub fn batch(&self) -> BatchLimits {
+        BatchLimits {
+            events: self.batch_events,
+            bytes: self.batch_kib * KIB,
+        }
+    }
+
+    /// What one module may use.
+    pub fn guest(&self) -> GuestLimits {
+        GuestLimits {
+            module_bytes: self.module_mib * MIB,
+            memory_bytes: self.memory_mib * MIB,
+            call: Duration::from_millis(self.call_ms),
+            changes: self.changes_per_batch,
+            row_bytes: self.row_kib * KIB,
+            find_rows: self.find_rows,
+            log_lines: self.log_lines_per_batch,
+        }
+    }
+}
+
+impl Recovery {
+    /// The wait before the first restart.
+    pub fn restart_min(&self) -> Duration {
+        Duration::from_millis(self.restart_min_ms)
+    }
+
+    /// The longest wait between restarts.
+    pub fn restart_max(&self) -> Duration {
+        Duration::from_millis(self.restart_max_ms)
+    }
+}
+
+impl Host {
+    /// What commits and requests under way get to end when the host is stopped.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+}

@@ -1,0 +1,18 @@
+//! Projection modules: loaded, checked, sandboxed, called.
+//!
+//! A module is untrusted code. What it may reach is exactly the world in `guest-sdk/wit/projection.wit`;
+//! what it may use up is in [`limits`]; what it returns is checked before it is kept.
+
+pub mod bindings;
+pub mod catalog;
+pub mod engine;
+pub mod instance;
+pub mod limits;
+pub mod load;
+mod rows;
+pub mod watch;
+
+pub use engine::Engine;
+pub use instance::GuestInstance;
+pub use limits::{GuestFault, GuestLimits};
+pub use load::{GuestModule, LoadError};

@@ -1,0 +1,146 @@
+//! The modules folder: which files are there, and what became of each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Engine, GuestLimits, GuestModule, LoadError};
+
+/// A file that fails its check while it is younger than this may still be being written: it is looked at
+/// again before anything is said about it.
+const SETTLE: Duration = Duration::from_millis(700);
+
+/// What changed in the folder since the last look.
+pub enum Finding {
+    /// A module that passed every check.
+    Loaded {
+        /// File name in the folder.
+        file: String,
+        /// The module.
+        module: GuestModule,
+    },
+    /// A file that did not.
+    Refused {
+        /// File name in the folder.
+        file: String,
+        /// Why not.
+        error: LoadError,
+    },
+    /// A file that is gone.
+    Removed {
+        /// File name in the folder.
+        file: String,
+    },
+}
+
+/// What is known of the folder.
+pub struct Catalog {
+    engine: Engine,
+    dir: PathBuf,
+    limits: GuestLimits,
+    seen: BTreeMap<String, Stamp>,
+}
+
+/// Tells whether a file was written since it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    size: u64,
+}
+
+impl Catalog {
+    /// A catalog of `dir` that has not looked yet.
+    pub fn new(engine: Engine, dir: PathBuf, limits: GuestLimits) -> Self {
+        Self {
+            engine,
+            dir,
+            limits,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Looks at the folder and loads what is new. Blocks: compiling takes from milliseconds to seconds.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn scan(&mut self) -> std::io::Result<Vec<Finding>> {
+        let present = list(&self.dir)?;
+        let mut findings = self.removed(&present);
+        for (file, stamp) in present {
+            if self.seen.get(&file) == Some(&stamp) {
+                continue;
+            }
+            match GuestModule::load(&self.engine, &self.dir.join(&file), self.limits) {
+                Err(error) if may_be_unfinished(&error, stamp) => continue,
+                Err(error) => findings.push(Finding::Refused {
+                    file: file.clone(),
+                    error,
+                }),
+                Ok(module) => findings.push(Finding::Loaded {
+                    file: file.clone(),
+                    module,
+                }),
+            }
+            self.seen.insert(file, stamp);
+        }
+        Ok(findings)
+    }
+
+    fn removed(&mut self, present: &BTreeMap<String, Stamp>) -> Vec<Finding> {
+        let gone: Vec<_> = self
+            .seen
+            .keys()
+            .filter(|&file| !present.contains_key(file))
+            .cloned()
+            .collect();
+        for file in &gone {
+            self.seen.remove(file);
+        }
+        gone.into_iter()
+            .map(|file| Finding::Removed { file })
+            .collect()
+    }
+}
+
+/// The `.wasm` files of a folder. Hidden files are somebody's unfinished copies.
+fn list(dir: &Path) -> std::io::Result<BTreeMap<String, Stamp>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if name.starts_with('.') || path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        // A file that vanished since it was listed is simply not there.
+        if let Some(stamp) = stamp(&path) {
+            files.insert(name.to_owned(), stamp);
+        }
+    }
+    Ok(files)
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
+    Some(Stamp {
+        modified: metadata.modified().ok()?,
+        size: metadata.len(),
+    })
+}
+
+fn may_be_unfinished(error: &LoadError, stamp: Stamp) -> bool {
+    let broken = matches!(
+        error,
+        LoadError::NotWasm | LoadError::Invalid(_) | LoadError::Unreadable(_)
+    );
+    // A clock that went back makes the age unknown; then the file is taken as it is.
+    broken && stamp.modified.elapsed().is_ok_and(|age| age < SETTLE)
+}

@@ -1,0 +1,234 @@
+//! One running guest with the read model it may write to.
+
+use std::sync::Arc;
+
+use wasmtime::{Store, Trap};
+
+use super::bindings::{EventBatch, Projection, log};
+use super::engine::TICK;
+use super::limits::{GuestFault, GuestLimits, LOG_LINE_BYTES, MemoryMeter};
+use super::load::GuestModule;
+use crate::batch::Batch;
+use crate::changes::Changes;
+use crate::definition::Definition;
+use crate::store::ReadModelStore;
+
+/// The read model as a guest sees it: what is committed, under what it has asked for since.
+pub struct Session {
+    /// Where committed rows come from.
+    pub store: Box<dyn ReadModelStore>,
+    /// Asked for and not yet written to the store.
+    pub changes: Changes,
+    /// Changes asked for since the last commit.
+    pub asked: usize,
+}
+
+impl Session {
+    /// A read model with `tables` tables and nothing pending.
+    pub fn new(store: Box<dyn ReadModelStore>, tables: usize) -> Self {
+        Self {
+            store,
+            changes: Changes::new(tables),
+            asked: 0,
+        }
+    }
+
+    /// Forgets everything asked for since the last commit.
+    ///
+    /// # Errors
+    /// If the store cannot be restored to its last commit.
+    pub fn rollback(&mut self) -> Result<(), crate::store::StoreError> {
+        self.changes.clear();
+        self.asked = 0;
+        self.store.rollback()
+    }
+}
+
+/// What the host keeps beside one instance.
+pub struct GuestState {
+    /// Known after `describe`.
+    pub(super) definition: Option<Arc<Definition>>,
+    pub(super) limits: GuestLimits,
+    pub(super) memory: MemoryMeter,
+    /// None while the read model is out of reach.
+    session: Option<Session>,
+    /// Names the guest in the log: its projection's name, or its file before that is known.
+    name: Arc<str>,
+    log_lines: usize,
+    last_error: Option<String>,
+}
+
+impl GuestState {
+    pub(super) fn new(name: Arc<str>, limits: GuestLimits) -> Self {
+        Self {
+            definition: None,
+            limits,
+            memory: MemoryMeter {
+                limit: limits.memory_bytes,
+                refused: None,
+            },
+            session: None,
+            name,
+            log_lines: 0,
+            last_error: None,
+        }
+    }
+
+    pub(super) fn session(&mut self) -> Result<&mut Session, GuestFault> {
+        self.session.as_mut().ok_or_else(|| {
+            GuestFault::Misuse("the read model is out of reach during `describe`".into())
+        })
+    }
+
+    /// Counts from here: a new call of the guest begins.
+    fn begin_call(&mut self) {
+        if self.log_lines > self.limits.log_lines {
+            let dropped = self.log_lines - self.limits.log_lines;
+            tracing::warn!(projection = %self.name, dropped, "log lines over the limit were dropped");
+        }
+        self.log_lines = 0;
+        self.last_error = None;
+        self.memory.refused = None;
+    }
+}
+
+impl log::Host for GuestState {
+    fn write(&mut self, level: log::Level, mut message: String) -> wasmtime::Result<()> {
+        message.truncate(message.floor_char_boundary(LOG_LINE_BYTES));
+        if matches!(level, log::Level::Error) {
+            // A panic's text comes this way before the trap; it is kept even when lines are dropped.
+            self.last_error = Some(message.clone());
+        }
+        self.log_lines += 1;
+        if self.log_lines > self.limits.log_lines {
+            return Ok(());
+        }
+        let projection = &*self.name;
+        match level {
+            log::Level::Debug => tracing::debug!(projection, "{message}"),
+            log::Level::Info => tracing::info!(projection, "{message}"),
+            log::Level::Warn => tracing::warn!(projection, "{message}"),
+            log::Level::Error => tracing::error!(projection, "{message}"),
+        }
+        Ok(())
+    }
+}
+
+/// Starts a Wasm store for one guest: its limits hold from the first instruction on.
+pub(super) fn confined(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    set_deadline(&mut store);
+    store
+}
+
+fn set_deadline(store: &mut Store<GuestState>) {
+    let ticks = store
+        .data()
+        .limits
+        .call
+        .as_millis()
+        .div_ceil(TICK.as_millis());
+    // One more, because the first tick may come at once.
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1);
+}
+
+/// What a failed call means.
+pub(super) fn fault(store: &Store<GuestState>, error: wasmtime::Error) -> GuestFault {
+    let state = store.data();
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        let limit = state.limits.call;
+        return GuestFault::Time { limit };
+    }
+    if let Some(wanted) = state.memory.refused {
+        let limit = state.limits.memory_bytes;
+        return GuestFault::Memory { wanted, limit };
+    }
+    error.downcast::<GuestFault>().unwrap_or_else(|error| {
+        let reason = state.last_error.clone();
+        GuestFault::Trap {
+            reason: reason.unwrap_or_else(|| error.root_cause().to_string()),
+        }
+    })
+}
+
+/// A module ready to be called, with the read model it writes to.
+pub struct GuestInstance {
+    module: GuestModule,
+    store: Store<GuestState>,
+    guest: Projection,
+}
+
+impl GuestInstance {
+    /// Starts an instance of `module` over `session`.
+    ///
+    /// # Errors
+    /// The fault, and the session back, if the module traps while it starts.
+    pub fn new(
+        module: GuestModule,
+        limits: GuestLimits,
+        session: Session,
+    ) -> Result<Self, (Box<GuestFault>, Session)> {
+        let mut state = GuestState::new(module.definition.name.as_str().into(), limits);
+        state.definition = Some(Arc::clone(&module.definition));
+        let mut store = confined(module.pre.engine(), state);
+        match module.pre.instantiate(&mut store) {
+            Ok(guest) => {
+                store.data_mut().session = Some(session);
+                Ok(Self {
+                    module,
+                    store,
+                    guest,
+                })
+            }
+            Err(error) => Err((Box::new(fault(&store, error)), session)),
+        }
+    }
+
+    /// Folds the events into the read model. Nothing is committed.
+    ///
+    /// # Errors
+    /// Why not. The instance must not be used again then, and the session be rolled back.
+    pub fn project(&mut self, batch: &Batch) -> Result<(), GuestFault> {
+        self.store.data_mut().begin_call();
+        set_deadline(&mut self.store);
+        let events = EventBatch::from(batch);
+        match self.guest.call_project(&mut self.store, &events) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(rejection)) => Err(GuestFault::Rejected {
+                index: (rejection.index as usize).min(batch.len().saturating_sub(1)),
+                reason: shortened(rejection.reason),
+            }),
+            Err(error) => {
+                tracing::debug!(projection = %self.module.definition.name, "guest failed: {error:?}");
+                Err(fault(&self.store, error))
+            }
+        }
+    }
+
+    /// The module it runs.
+    pub fn module(&self) -> &GuestModule {
+        &self.module
+    }
+
+    /// The read model it writes to.
+    pub fn session(&mut self) -> &mut Session {
+        match &mut self.store.data_mut().session {
+            Some(session) => session,
+            None => unreachable!("`new` put the session in and only `into_session` takes it out"),
+        }
+    }
+
+    /// Ends the instance and gives the read model back.
+    pub fn into_session(self) -> Session {
+        match self.store.into_data().session {
+            Some(session) => session,
+            None => unreachable!("`new` put the session in and only this takes it out"),
+        }
+    }
+}
+
+fn shortened(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(LOG_LINE_BYTES));
+    reason
+}

@@ -1,0 +1,142 @@
+//! What a guest may use up, and what is said when it uses more.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+use crate::store::StoreError;
+
+/// Bounds on one guest. All are set from `[limits]` of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// Largest module file, in bytes.
+    pub module_bytes: usize,
+    /// Largest linear memory of one instance, in bytes.
+    pub memory_bytes: usize,
+    /// Longest call of `project`.
+    pub call: Duration,
+    /// Most changes asked for per batch.
+    pub changes: usize,
+    /// Largest row, in bytes.
+    pub row_bytes: usize,
+    /// Most rows one `find` gives back; a larger limit asked for is lowered to this.
+    pub find_rows: usize,
+    /// Most log lines per batch; further ones are counted and dropped.
+    pub log_lines: usize,
+}
+
+/// Longest log line of a guest that is kept, in bytes.
+pub const LOG_LINE_BYTES: usize = 4096;
+
+/// Most table elements of one instance: function pointers of a module that passes the size limit fit.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// Why a guest call did not succeed. Nothing of the batch is applied.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestFault {
+    /// The projection returned an error for one event.
+    #[error("{reason}")]
+    Rejected {
+        /// The event's position in the batch.
+        index: usize,
+        /// What the projection said.
+        reason: String,
+    },
+    /// The guest panicked or did something undefined.
+    #[error("the module trapped: {reason}")]
+    Trap {
+        /// The panic message where there was one, else the trap.
+        reason: String,
+    },
+    /// The call took too long and was stopped.
+    #[error("time limit reached: the call ran for more than {} ms", .limit.as_millis())]
+    Time {
+        /// `limits.call_ms`.
+        limit: Duration,
+    },
+    /// The guest wanted more memory than it may have.
+    #[error("memory limit reached: {wanted} bytes wanted, {limit} allowed")]
+    Memory {
+        /// Size after the refused growth.
+        wanted: usize,
+        /// `limits.memory_mib`, in bytes.
+        limit: usize,
+    },
+    /// The guest asked for more changes than it may in one batch.
+    #[error("changes limit reached: more than {limit} changes in one batch")]
+    Changes {
+        /// `limits.changes_per_batch`.
+        limit: usize,
+    },
+    /// The guest wrote a row that is too large.
+    #[error("row limit reached: a row of table {table} has {bytes} bytes, {limit} allowed")]
+    Row {
+        /// The table.
+        table: String,
+        /// The row's size.
+        bytes: usize,
+        /// `limits.row_kib`, in bytes.
+        limit: usize,
+    },
+    /// The guest used the read model against its own definition.
+    #[error("the module used its read model wrongly: {0}")]
+    Misuse(String),
+    /// The read model itself failed: not the guest's fault.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl GuestFault {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Rejected { .. } | Self::Trap { .. } => {
+                "mend the projection and put the new module into the modules folder: it goes on from here"
+            }
+            Self::Time { .. } => {
+                "raise limits.call_ms or lower limits.batch_events, or make the projection do less per event"
+            }
+            Self::Memory { .. } => "raise limits.memory_mib or lower limits.batch_kib",
+            Self::Changes { .. } => "raise limits.changes_per_batch or lower limits.batch_events",
+            Self::Row { .. } => "raise limits.row_kib, or split the row over several",
+            Self::Misuse(_) => "build the module with a current foldline-sdk, which cannot do this",
+            Self::Store(error) => error.hint(),
+        }
+    }
+
+    /// Whether one event alone may be the cause, so that a smaller batch tells which.
+    pub fn is_about_events(&self) -> bool {
+        !matches!(self, Self::Rejected { .. } | Self::Store(_))
+    }
+}
+
+/// Counts what an instance holds; refuses growth beyond the limit and remembers the refusal.
+#[derive(Debug)]
+pub(super) struct MemoryMeter {
+    pub(super) limit: usize,
+    pub(super) refused: Option<usize>,
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired <= self.limit {
+            return Ok(true);
+        }
+        self.refused = Some(desired);
+        Ok(false)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}

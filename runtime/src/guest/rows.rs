@@ -1,0 +1,170 @@
+//! The host's side of the `read-model` interface: everything a guest asks is checked here.
+
+use super::bindings::{read_model, row_from_guest, row_to_guest};
+use super::instance::GuestState;
+use super::limits::GuestFault;
+use crate::changes::Change;
+use crate::definition::Table;
+use crate::value::{Row, Value};
+
+type GuestRow = Vec<super::bindings::foldline::projection::types::Value>;
+
+impl super::bindings::foldline::projection::types::Host for GuestState {}
+
+impl read_model::Host for GuestState {
+    fn get(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<Option<GuestRow>> {
+        let row = self
+            .read(table, row_from_guest(key))
+            .map_err(wasmtime::Error::new)?;
+        Ok(row.map(row_to_guest))
+    }
+
+    fn find(
+        &mut self,
+        table: u32,
+        index: u32,
+        key: GuestRow,
+        limit: u32,
+    ) -> wasmtime::Result<Vec<GuestRow>> {
+        let rows = self
+            .search(table, index, &row_from_guest(key), limit)
+            .map_err(wasmtime::Error::new)?;
+        Ok(rows.into_iter().map(row_to_guest).collect())
+    }
+
+    fn put(&mut self, table: u32, row: GuestRow) -> wasmtime::Result<()> {
+        self.replace(table, row_from_guest(row))
+            .map_err(wasmtime::Error::new)
+    }
+
+    fn delete(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<()> {
+        self.remove(table, row_from_guest(key))
+            .map_err(wasmtime::Error::new)
+    }
+}
+
+impl GuestState {
+    fn read(&mut self, table: u32, key: Row) -> Result<Option<Row>, GuestFault> {
+        let number = table as usize;
+        check_key(self.table(table)?, &key)?;
+        let session = self.session()?;
+        match session.changes.get(number, &key) {
+            Some(Change::Put(row)) => Ok(Some(row.clone())),
+            Some(Change::Delete) => Ok(None),
+            None => Ok(session.store.get(number, &key)?),
+        }
+    }
+
+    fn search(
+        &mut self,
+        table: u32,
+        index: u32,
+        key: &[Value],
+        limit: u32,
+    ) -> Result<Vec<Row>, GuestFault> {
+        check_index(self.table(table)?, index as usize, key)?;
+        let limit = (limit as usize).min(self.limits.find_rows);
+        let session = self.session()?;
+        // The store answers from the open transaction, so pending changes go there first.
+        session.store.write(&mut session.changes)?;
+        Ok(session
+            .store
+            .find(table as usize, index as usize, key, limit)?)
+    }
+
+    fn replace(&mut self, table: u32, row: Row) -> Result<(), GuestFault> {
+        let definition = self.table(table)?;
+        check_row(definition, &row, self.limits.row_bytes)?;
+        let key = definition.key_of(&row);
+        self.change(table, key, Change::Put(row))
+    }
+
+    fn remove(&mut self, table: u32, key: Row) -> Result<(), GuestFault> {
+        check_key(self.table(table)?, &key)?;
+        self.change(table, key, Change::Delete)
+    }
+
+    fn change(&mut self, table: u32, key: Row, change: Change) -> Result<(), GuestFault> {
+        let limit = self.limits.changes;
+        let session = self.session()?;
+        session.changes.insert(table as usize, key, change);
+        // Changes that a `find` moved into the transaction count too: `asked` only rises.
+        session.asked += 1;
+        if session.asked > limit {
+            return Err(GuestFault::Changes { limit });
+        }
+        Ok(())
+    }
+
+    fn table(&self, table: u32) -> Result<&Table, GuestFault> {
+        let definition = self.definition.as_ref();
+        definition
+            .and_then(|definition| definition.tables.get(table as usize))
+            .ok_or_else(|| GuestFault::Misuse(format!("there is no table number {table}")))
+    }
+}
+
+fn check_key(table: &Table, key: &[Value]) -> Result<(), GuestFault> {
+    check_columns(table, &table.key, key)
+}
+
+fn check_index(table: &Table, index: usize, key: &[Value]) -> Result<(), GuestFault> {
+    let columns = table.indexes.get(index).ok_or_else(|| {
+        GuestFault::Misuse(format!("table {} has no index number {index}", table.name))
+    })?;
+    check_columns(table, columns, key)
+}
+
+fn check_columns(table: &Table, columns: &[usize], key: &[Value]) -> Result<(), GuestFault> {
+    if key.len() != columns.len() {
+        return Err(GuestFault::Misuse(format!(
+            "a key of table {} has {} columns, {} given",
+            table.name,
+            columns.len(),
+            key.len()
+        )));
+    }
+    columns
+        .iter()
+        .zip(key)
+        .try_for_each(|(&column, value)| check_value(table, column, value))
+}
+
+fn check_row(table: &Table, row: &[Value], limit: usize) -> Result<(), GuestFault> {
+    if row.len() != table.columns.len() {
+        return Err(GuestFault::Misuse(format!(
+            "table {} has {} columns, a row of {} given",
+            table.name,
+            table.columns.len(),
+            row.len()
+        )));
+    }
+    let bytes = row.iter().map(Value::size).sum();
+    if bytes > limit {
+        let table = table.name.clone();
+        return Err(GuestFault::Row {
+            table,
+            bytes,
+            limit,
+        });
+    }
+    row.iter()
+        .enumerate()
+        .try_for_each(|(column, value)| check_value(table, column, value))
+}
+
+fn check_value(table: &Table, column: usize, value: &Value) -> Result<(), GuestFault> {
+    let column = &table.columns[column];
+    let wrong = if !column.accepts(value) {
+        format!("does not take {}", value.describe())
+    } else if matches!(value, Value::Real(real) if real.is_nan()) {
+        "does not take NaN: no two databases agree on what it equals".into()
+    } else {
+        return Ok(());
+    };
+    let nullable = if column.nullable { ", nullable" } else { "" };
+    Err(GuestFault::Misuse(format!(
+        "column {}.{} ({}{nullable}) {wrong}",
+        table.name, column.name, column.ty
+    )))
+}

@@ -1,0 +1,168 @@
+//! Tells the outside how far a projection is. It never tells anything that is not committed.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::{Problem, State, Status};
+use crate::batch::Batch;
+use crate::event::Sequence;
+use crate::guest::GuestModule;
+use crate::source::position::Resume;
+
+/// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// Shared by the loop, which commits, and the supervisor, which looks once a second.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    status: watch::Sender<Status>,
+}
+
+impl Progress {
+    /// Speaks through `status`.
+    pub fn new(status: watch::Sender<Status>) -> Self {
+        Self { status }
+    }
+
+    /// A batch is committed.
+    pub fn committed(&self, batch: &Batch) {
+        let through = batch.through().sequence;
+        self.status.send_modify(|status| {
+            status.checkpoint = through;
+            status.last_sequence = status.last_sequence.max(through + batch.pending());
+            if batch.pending() == 0 {
+                status.last_sequence = through;
+            }
+            settle(status);
+        });
+    }
+
+    /// The loop is about to run from `checkpoint`.
+    pub fn started(&self, stream: &str, resume: &Resume) {
+        self.status.send_modify(|status| {
+            status.stream = Some(stream.to_owned());
+            status.checkpoint = resume.after;
+            status.last_sequence = resume.last_sequence;
+            status.last_error = None;
+            settle(status);
+        });
+    }
+
+    /// The stream was looked at and ends here.
+    pub fn stream_seen(&self, last_sequence: Sequence) {
+        self.status.send_modify(|status| {
+            if matches!(status.status, State::CatchingUp | State::Live) {
+                status.last_sequence = status.last_sequence.max(last_sequence);
+                settle(status);
+            }
+        });
+    }
+
+    /// Another module runs from here on.
+    pub fn reloaded(&self, module: &GuestModule) {
+        let digest = module.short_digest();
+        self.status.send_modify(|status| {
+            tracing::info!(
+                projection = status.name,
+                digest,
+                checkpoint = status.checkpoint,
+                "reloaded"
+            );
+            status.reloads += 1;
+            set_module(status, module);
+        });
+    }
+
+    /// It is in this state now, with this problem where there is one.
+    pub fn state(&self, state: State, problem: Option<Problem>) {
+        self.status.send_modify(|status| {
+            status.status = state;
+            status.events_per_second = 0.0;
+            if problem.is_some() {
+                status.last_error = problem;
+            }
+        });
+    }
+
+    /// The rate was measured.
+    pub fn rate(&self, events_per_second: f64) {
+        self.status.send_if_modified(|status| {
+            let changed = (status.events_per_second - events_per_second).abs() >= 0.05;
+            status.events_per_second = events_per_second;
+            changed
+        });
+    }
+
+    /// Digest of the module that runs, or ran last.
+    pub fn digest(&self) -> String {
+        self.status.borrow().digest.clone()
+    }
+
+    /// Its committed checkpoint.
+    pub fn checkpoint(&self) -> Sequence {
+        self.status.borrow().checkpoint
+    }
+}
+
+/// Lag and state follow from checkpoint and last sequence.
+fn settle(status: &mut Status) {
+    status.lag = status.last_sequence.saturating_sub(status.checkpoint);
+    status.status = if status.lag == 0 {
+        State::Live
+    } else {
+        State::CatchingUp
+    };
+    for generation in &mut status.generations {
+        generation.checkpoint = status.checkpoint;
+    }
+}
+
+fn set_module(status: &mut Status, module: &GuestModule) {
+    status.digest = module.digest.to_string();
+    status.version = module.definition.version;
+    for generation in &mut status.generations {
+        generation.digest = module.digest.to_string();
+    }
+}
+
+/// Events per second from looks at the checkpoint, one look a second.
+#[derive(Debug, Default)]
+pub struct Rate {
+    looks: VecDeque<(Instant, Sequence)>,
+}
+
+impl Rate {
+    /// The rate of the last seconds, with this look.
+    pub fn look(&mut self, now: Instant, checkpoint: Sequence) -> f64 {
+        self.looks.push_back((now, checkpoint));
+        while self.looks.len() > 2 && now - self.looks[1].0 >= RATE_WINDOW {
+            self.looks.pop_front();
+        }
+        let (since, from) = self.looks[0];
+        let seconds = (now - since).as_secs_f64();
+        if seconds > 0.0 {
+            checkpoint.saturating_sub(from) as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_follows_the_last_seconds_and_falls_to_zero_when_nothing_comes() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        assert_eq!(rate.look(start, 0), 0.0);
+        assert_eq!(rate.look(start + Duration::from_secs(1), 100), 100.0);
+        for second in 2..20 {
+            rate.look(start + Duration::from_secs(second), 100);
+        }
+        assert_eq!(rate.look(start + Duration::from_secs(20), 100), 0.0);
+    }
+}

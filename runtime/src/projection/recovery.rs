@@ -1,0 +1,153 @@
+//! What happens when a batch fails: the events before the failing one are committed, and it is named.
+
+use super::progress::Progress;
+use crate::batch::Batch;
+use crate::event::Sequence;
+use crate::guest::instance::Session;
+use crate::guest::{GuestFault, GuestInstance, GuestLimits, GuestModule};
+use crate::source::SourceError;
+use crate::store::{Checkpoint, StoreError};
+
+/// Why a projection stopped. Everything before that is committed, nothing after.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Events cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The read model cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration names another stream than the one the read model was built from.
+    #[error("the read model was built from stream {stored}, the configuration names {configured}")]
+    OtherStream {
+        /// `[projection.NAME] stream`.
+        configured: String,
+        /// The checkpoint's stream.
+        stored: String,
+    },
+    /// One event always fails: same module, same event, same fault.
+    #[error("event {sequence} ({subject}) failed: {fault}")]
+    PoisonEvent {
+        /// Its sequence.
+        sequence: Sequence,
+        /// Its subject.
+        subject: String,
+        /// What happened.
+        fault: Box<GuestFault>,
+    },
+    /// The module cannot be started.
+    #[error("the module does not start: {0}")]
+    Start(Box<GuestFault>),
+    /// A bug of the host: the loop's thread panicked.
+    #[error("the projection's thread panicked: {0}")]
+    Panic(String),
+}
+
+impl Failure {
+    /// Whether trying again may help without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Source(error) => error.may_pass(),
+            Self::Store(StoreError::WrongFile { .. }) => false,
+            Self::Store(_) | Self::Panic(_) => true,
+            Self::OtherStream { .. } | Self::PoisonEvent { .. } | Self::Start(_) => false,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::OtherStream { .. } => {
+                "name the old stream again, or stop the host and move this projection's data folder away to build it anew"
+            }
+            Self::PoisonEvent { fault, .. } | Self::Start(fault) => fault.hint(),
+            Self::Panic(_) => "this is a bug of Foldline; the log has the details",
+        }
+    }
+}
+
+/// Starts a fresh instance over a read model without pending changes.
+///
+/// # Errors
+/// If the module cannot be started.
+pub fn start(
+    module: GuestModule,
+    limits: GuestLimits,
+    session: Session,
+) -> Result<GuestInstance, Failure> {
+    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
+}
+
+/// The guest, its read model and its checkpoint while a batch is being applied.
+pub struct Attempt<'a> {
+    /// The guest and the read model it writes to.
+    pub instance: GuestInstance,
+    /// Where the read model stands.
+    pub checkpoint: Checkpoint,
+    /// Limits of a fresh instance.
+    pub limits: GuestLimits,
+    /// Told of each commit.
+    pub progress: &'a mut Progress,
+}
+
+impl Attempt<'_> {
+    /// Projects and commits a batch, in parts when it fails as a whole.
+    ///
+    /// # Errors
+    /// The event that always fails; the ones before it are committed.
+    pub fn project(mut self, batch: &Batch) -> Result<Self, Failure> {
+        if batch.is_empty() {
+            return self.commit(batch);
+        }
+        match self.instance.project(batch) {
+            Ok(()) => self.commit(batch),
+            Err(GuestFault::Store(error)) => Err(error.into()),
+            Err(fault) => self.recover(batch, fault),
+        }
+    }
+
+    fn commit(mut self, batch: &Batch) -> Result<Self, Failure> {
+        let next = self.checkpoint.at(batch.through());
+        let session = self.instance.session();
+        session.store.write(&mut session.changes)?;
+        session.store.commit(&next)?;
+        session.asked = 0;
+        self.checkpoint = next;
+        self.progress.committed(batch);
+        Ok(self)
+    }
+
+    /// A rejection names its event; anything else is traced to one event by halving.
+    fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
+        self = self.restarted()?;
+        if fault.is_about_events() && batch.len() > 1 {
+            let middle = batch.len() / 2;
+            return self
+                .project(&batch.slice(0..middle))?
+                .project(&batch.slice(middle..batch.len()));
+        }
+        let index = match fault {
+            GuestFault::Rejected { index, .. } => index,
+            _ => 0,
+        };
+        if index > 0 {
+            self.project(&batch.slice(0..index))?;
+        }
+        Err(Failure::PoisonEvent {
+            sequence: batch.sequences()[index],
+            subject: batch.subject(index).to_owned(),
+            fault: Box::new(fault),
+        })
+    }
+
+    /// A fresh instance of the same module, with everything uncommitted forgotten.
+    fn restarted(mut self) -> Result<Self, Failure> {
+        let module = self.instance.module().clone();
+        let mut session = self.instance.into_session();
+        session.rollback()?;
+        self.instance = start(module, self.limits, session)?;
+        Ok(self)
+    }
+}

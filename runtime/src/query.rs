@@ -1,0 +1,94 @@
+//! HTTP over the committed read models: rows, and what the projections are doing.
+//!
+//! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
+//! here can delay a commit. Every request is bounded in time, and the reads in number.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, TraceLayer};
+use tracing::Level;
+
+use crate::projection::directory::Directory;
+
+mod admin;
+mod auth;
+mod etag;
+mod filter;
+mod freshness;
+mod json;
+mod params;
+mod problem;
+mod read;
+mod served;
+mod target;
+
+pub use filter::OPERATORS;
+pub use params::RESERVED;
+pub use problem::HttpProblem;
+
+/// What the handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct QueryState {
+    directory: Directory,
+    token: Option<auth::TokenDigest>,
+    served: Arc<served::Served>,
+}
+
+impl QueryState {
+    /// Answers from `directory`; with a token, only to those who send it as `authorization: Bearer …`.
+    pub fn new(directory: Directory, token: Option<&str>) -> Self {
+        Self {
+            directory,
+            token: token.map(auth::TokenDigest::of),
+            served: Arc::default(),
+        }
+    }
+}
+
+/// All routes.
+pub fn router(state: QueryState) -> Router {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(|request: &Request| {
+            tracing::debug_span!("request", method = %request.method(), uri = %request.uri())
+        })
+        .on_request(DefaultOnRequest::new().level(Level::DEBUG))
+        .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+        .on_failure(DefaultOnFailure::new().level(Level::DEBUG));
+    Router::new()
+        .route("/livez", get(admin::livez))
+        .route("/readyz", get(admin::readyz))
+        .route("/v1/projections", get(admin::projections))
+        .route("/v1/projections/{name}", get(admin::projection))
+        .route("/v1/read-models/{name}/{table}", get(read::rows))
+        .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
+        .fallback(admin::unknown_route)
+        .method_not_allowed_fallback(admin::unknown_method)
+        .layer(middleware::from_fn_with_state(state.clone(), auth::check))
+        .layer(trace)
+        .with_state(state)
+}
+
+/// Serves until `shutdown`, then ends when the requests under way are answered. A caller that does not want to
+/// wait for those drops the future.
+///
+/// # Errors
+/// If the listener fails.
+pub fn serve(
+    listener: TcpListener,
+    state: QueryState,
+    shutdown: CancellationToken,
+) -> impl Future<Output = std::io::Result<()>> {
+    axum::serve(listener, router(state))
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .into_future()
+}
+
+#[cfg(test)]
+mod tests;

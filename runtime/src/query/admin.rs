@@ -1,0 +1,99 @@
+//! What the projections are doing, and whether the host is well.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use serde::Serialize;
+
+use super::target;
+use super::{HttpProblem, QueryState};
+use crate::projection::{RefusedModule, State as ProjectionState, Status};
+
+/// Everything the host runs, and every module file it does not run.
+#[derive(Debug, Serialize)]
+pub(super) struct Projections {
+    projections: Vec<Status>,
+    modules: Vec<RefusedModule>,
+}
+
+/// Whether the host can do its work, and what is in the way.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    ready: bool,
+    reasons: Vec<Reason>,
+}
+
+#[derive(Debug, Serialize)]
+struct Reason {
+    projection: String,
+    status: ProjectionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl From<Status> for Reason {
+    fn from(status: Status) -> Self {
+        let (error, hint) = status
+            .last_error
+            .map_or((None, None), |p| (Some(p.error), p.hint));
+        Self {
+            projection: status.name,
+            status: status.status,
+            error,
+            hint,
+        }
+    }
+}
+
+/// The process answers.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Ready when no projection is still starting and none has failed.
+pub(super) async fn readyz(State(state): State<QueryState>) -> (StatusCode, Json<Readiness>) {
+    let not_ready = [ProjectionState::Starting, ProjectionState::Failed];
+    let statuses = state.directory.statuses().into_iter();
+    let reasons: Vec<_> = statuses
+        .filter(|status| not_ready.contains(&status.status))
+        .map(Reason::from)
+        .collect();
+    let ready = reasons.is_empty();
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, Json(Readiness { ready, reasons }))
+}
+
+pub(super) async fn projections(State(state): State<QueryState>) -> Json<Projections> {
+    Json(Projections {
+        projections: state.directory.statuses(),
+        modules: state.directory.refused(),
+    })
+}
+
+pub(super) async fn projection(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Status>, HttpProblem> {
+    let name = target::segment(&uri, 2)?;
+    let entry = target::entry(&state.directory, &name)?;
+    let status = entry.status.borrow().clone();
+    Ok(Json(status))
+}
+
+pub(super) async fn unknown_route(uri: Uri) -> HttpProblem {
+    HttpProblem::not_found(format!("nothing is served at {}", uri.path())).hint(
+        "there are /livez, /readyz, /v1/projections, /v1/projections/{name}, \
+         /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
+    )
+}
+
+pub(super) async fn unknown_method(request: Request) -> HttpProblem {
+    let (method, path) = (request.method(), request.uri().path());
+    HttpProblem::method_not_allowed(format!("{method} is not answered at {path}")).hint("use GET")
+}

@@ -1,0 +1,51 @@
+//! Rows as JSON: objects by column name, in the order of the columns.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use crate::definition::{Column, ColumnType};
+use crate::value::Value;
+
+/// One row, with the columns it was selected with.
+pub(super) struct RowObject<'a> {
+    pub(super) columns: &'a [&'a Column],
+    pub(super) row: &'a [Value],
+}
+
+impl Serialize for RowObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.row.len()))?;
+        for (column, value) in self.columns.iter().zip(self.row) {
+            object.serialize_entry(&column.name, &Cell(column.ty, value))?;
+        }
+        object.end()
+    }
+}
+
+struct Cell<'a>(ColumnType, &'a Value);
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.1 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Boolean(v) => serializer.serialize_bool(*v),
+            Value::Integer(v) => serializer.serialize_i64(*v),
+            // JSON has no infinities: serde_json writes null for them.
+            Value::Real(v) => serializer.serialize_f64(*v),
+            Value::Blob(v) => serializer.serialize_str(&STANDARD.encode(v)),
+            Value::Text(v) if self.0 == ColumnType::Json => json(v, serializer),
+            Value::Text(v) => serializer.serialize_str(v),
+        }
+    }
+}
+
+/// A stored document goes out as it is. One that is no JSON, which the host never stores, goes out as text
+/// rather than breaking the whole answer.
+fn json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(document) => document.serialize(serializer),
+        Err(_) => serializer.serialize_str(text),
+    }
+}

@@ -1,0 +1,95 @@
+//! The open read models, and how many reads may run at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::HttpProblem;
+use super::target::Target;
+use crate::projection::directory::ReadModelFile;
+use crate::store::sqlite::reader::Reader;
+
+/// Reads that run at once in the whole host, each on a thread of its own.
+const READS_MAX: usize = 16;
+
+/// Reads that run at once on one read model, so that a slow one leaves room for the others.
+const READS_PER_FILE_MAX: usize = 8;
+
+/// How long a read waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
+/// One reader per projection, for the file that is served now.
+#[derive(Debug)]
+pub(super) struct Served {
+    readers: Mutex<HashMap<String, Arc<OpenFile>>>,
+    turns: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: Arc<ReadModelFile>,
+    reader: Arc<Reader>,
+    turns: Arc<Semaphore>,
+}
+
+/// A reader, and the right to use it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) reader: Arc<Reader>,
+    _file: OwnedSemaphorePermit,
+    _host: OwnedSemaphorePermit,
+}
+
+impl Default for Served {
+    fn default() -> Self {
+        Self {
+            readers: Mutex::default(),
+            turns: Arc::new(Semaphore::new(READS_MAX)),
+        }
+    }
+}
+
+impl Served {
+    /// Waits for a turn to read the target's file.
+    pub(super) async fn turn(&self, target: &Target) -> Result<Turn, HttpProblem> {
+        let open = self.open(target);
+        let both = async {
+            // First the file's turn: whoever waits for a busy file must not hold a turn of the host.
+            let file = open.turns.clone().acquire_owned().await;
+            (file, self.turns.clone().acquire_owned().await)
+        };
+        match tokio::time::timeout(TURN_WAIT, both).await {
+            Ok((Ok(file), Ok(host))) => Ok(Turn {
+                reader: open.reader.clone(),
+                _file: file,
+                _host: host,
+            }),
+            // The semaphores are never closed, so it was the time.
+            _ => Err(HttpProblem::busy(format!(
+                "{READS_PER_FILE_MAX} reads of this read model or {READS_MAX} of the host are under way"
+            ))
+            .hint("try again; filter on the key or an indexed column to make reads short")),
+        }
+    }
+
+    /// The reader of the file that is served now. A file that is served no longer is closed when its last
+    /// read ends.
+    fn open(&self, target: &Target) -> Arc<OpenFile> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = &target.file.definition.name;
+        if let Some(open) = readers.get(name)
+            && Arc::ptr_eq(&open.file, &target.file)
+        {
+            return open.clone();
+        }
+        let open = Arc::new(OpenFile {
+            file: target.file.clone(),
+            reader: Arc::new(Reader::new(&target.file.path)),
+            turns: Arc::new(Semaphore::new(READS_PER_FILE_MAX)),
+        });
+        readers.insert(name.clone(), open.clone());
+        open
+    }
+}

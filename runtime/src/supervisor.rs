@@ -1,0 +1,194 @@
+//! One task per projection: started, restarted, reloaded, drained.
+//!
+//! The supervisor only compares what the modules folder holds with what runs, and makes the one follow the
+//! other. A file that is refused changes nothing for what runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::guest::GuestModule;
+use crate::guest::catalog::Finding;
+use crate::projection::directory::{Directory, Entry};
+use crate::projection::{Problem, RefusedModule};
+use crate::telemetry;
+
+mod runner;
+mod verdict;
+
+use runner::Runner;
+pub use runner::Shared;
+use verdict::{Module, Verdict};
+
+/// Keeps the projections running that the modules folder asks for.
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    directory: Directory,
+    /// Every loaded module by file name: also those that may not run.
+    files: BTreeMap<String, GuestModule>,
+    running: BTreeMap<String, Running>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// One projection that was started.
+struct Running {
+    file: String,
+    module: watch::Sender<GuestModule>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// A supervisor of nothing yet. `stop` ends all projections at their next commit boundary.
+    pub fn new(shared: Arc<Shared>, directory: Directory, stop: CancellationToken) -> Self {
+        Self {
+            shared,
+            directory,
+            files: BTreeMap::new(),
+            running: BTreeMap::new(),
+            tracker: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    /// Takes in what changed in the modules folder.
+    pub fn take(&mut self, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            return;
+        }
+        for finding in findings {
+            match finding {
+                Finding::Loaded { file, module } => {
+                    self.files.insert(file, module);
+                }
+                Finding::Removed { file } => {
+                    self.files.remove(&file);
+                    self.directory.forget_refused(&file);
+                }
+                Finding::Refused { file, error } => {
+                    self.refuse(&file, error.to_string(), error.hint());
+                }
+            }
+        }
+        self.stop_removed();
+        for (file, module) in self.files.clone() {
+            self.consider(&file, module);
+        }
+    }
+
+    /// Waits until every projection has stopped, after `stop` was cancelled.
+    pub async fn drained(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// A projection whose file is gone, or holds another projection now, stops. Its data stays.
+    fn stop_removed(&mut self) {
+        let files = &self.files;
+        self.running.retain(|name, running| {
+            let stays = files
+                .get(&running.file)
+                .is_some_and(|module| module.definition.name == *name);
+            if !stays {
+                tracing::info!(
+                    projection = name,
+                    file = running.file,
+                    "module file is gone: stopping"
+                );
+                running.stop.cancel();
+            }
+            stays
+        });
+    }
+
+    fn consider(&mut self, file: &str, module: GuestModule) {
+        let name = &module.definition.name;
+        let verdict = self.verdict(Module::new(file, &module));
+        match verdict {
+            Verdict::Unchanged => self.directory.forget_refused(file),
+            Verdict::Refused { error, hint } => self.refuse(file, error, hint),
+            Verdict::Reload => {
+                self.directory.forget_refused(file);
+                let running = self.running.get(name);
+                // The task's end of the channel lives as long as the task; one that ended is not told.
+                running.map(|running| running.module.send_replace(module));
+            }
+            Verdict::Start => {
+                self.directory.forget_refused(file);
+                self.start(file, module);
+            }
+        }
+    }
+
+    fn verdict(&self, new: Module<'_>) -> Verdict {
+        let name = &new.definition.name;
+        if let Some(running) = self.running.get(name) {
+            return verdict::beside(new, Module::new(&running.file, &running.module.borrow()));
+        }
+        match self.shared.folder.generation(name) {
+            Ok(stored) => {
+                verdict::at_start(new, stored.as_ref().map(|stored| &stored.meta.definition))
+            }
+            Err(error) => Verdict::Refused {
+                error: error.to_string(),
+                hint: error.hint(),
+            },
+        }
+    }
+
+    fn start(&mut self, file: &str, module: GuestModule) {
+        let name = module.definition.name.clone();
+        let stop = self.stop.child_token();
+        let (sender, receiver) = watch::channel(module.clone());
+        let (runner, status) = Runner::new(
+            Arc::clone(&self.shared),
+            self.directory.clone(),
+            file,
+            receiver,
+            stop.clone(),
+        );
+        // A projection that ran before keeps serving its read model until the new run has opened it.
+        let read_model = self.directory.get(&name).and_then(|entry| entry.read_model);
+        self.directory.insert(&name, Entry { status, read_model });
+        tracing::info!(
+            projection = name,
+            version = module.definition.version,
+            digest = module.short_digest(),
+            file,
+            "starting"
+        );
+        self.tracker.spawn(runner.run());
+        let file = file.to_owned();
+        self.running.insert(
+            name,
+            Running {
+                file,
+                module: sender,
+                stop,
+            },
+        );
+    }
+
+    fn refuse(&self, file: &str, error: String, hint: &str) {
+        let known = self.directory.refused();
+        if known
+            .iter()
+            .any(|refused| refused.file == file && refused.problem.error == error)
+        {
+            return;
+        }
+        tracing::error!(file, hint, "module refused: {error}");
+        self.directory.refuse(RefusedModule {
+            file: file.to_owned(),
+            verdict: "refused".into(),
+            problem: Problem {
+                error,
+                hint: Some(hint.to_owned()),
+                at: telemetry::now(),
+            },
+        });
+    }
+}

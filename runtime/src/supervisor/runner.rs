@@ -1,0 +1,306 @@
+//! One projection from its start to its end: attempts, each until something fails, with back-off between.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::BatchLimits;
+use crate::config::Config;
+use crate::guest::instance::Session;
+use crate::guest::{GuestLimits, GuestModule};
+use crate::projection::directory::{Directory, ReadModelFile};
+use crate::projection::progress::{Progress, Rate};
+use crate::projection::recovery::{self, Failure};
+use crate::projection::task::Task;
+use crate::projection::{Generation, Problem, State, Status};
+use crate::source::shared::SharedReaders;
+use crate::source::{EventSource, position};
+use crate::store::folder::DataFolder;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Checkpoint, ReadModelStore};
+use crate::telemetry;
+
+/// How often the rate is measured and the stream's end looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// An attempt that ran this long was a success: the next failure starts again at the shortest back-off.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What all projections of a host have in common.
+pub struct Shared {
+    /// The checked configuration.
+    pub config: Config,
+    /// Limits on every guest.
+    pub guest_limits: GuestLimits,
+    /// How far batches are joined.
+    pub batch_limits: BatchLimits,
+    /// Where read models lie.
+    pub folder: DataFolder,
+    /// Where events come from.
+    pub source: Arc<dyn EventSource>,
+    /// Readers of the streams.
+    pub readers: SharedReaders,
+}
+
+/// Runs one projection.
+pub(super) struct Runner {
+    shared: Arc<Shared>,
+    directory: Directory,
+    name: String,
+    module: watch::Receiver<GuestModule>,
+    progress: Progress,
+    stop: CancellationToken,
+}
+
+/// A read model that is open, and the stream position it goes on from.
+struct Opened {
+    session: Session,
+    checkpoint: Checkpoint,
+}
+
+impl Runner {
+    /// A runner that has not started, and the status it will speak through.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        directory: Directory,
+        file: &str,
+        module: watch::Receiver<GuestModule>,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<Status>) {
+        let status = first_status(file, &module.borrow());
+        let (sender, receiver) = watch::channel(status);
+        let runner = Self {
+            shared,
+            directory,
+            name: receiver.borrow().name.clone(),
+            module,
+            progress: Progress::new(sender),
+            stop,
+        };
+        (runner, receiver)
+    }
+
+    /// Runs until stopped.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(&self.shared.config);
+        while !self.stop.is_cancelled() {
+            let started = Instant::now();
+            let Err(failure) = self.attempt().await else {
+                break;
+            };
+            if started.elapsed() > STEADY {
+                backoff.reset();
+            }
+            self.failed(&failure);
+            if failure.may_pass() {
+                self.wait(backoff.next()).await;
+            } else {
+                self.wait(Duration::MAX).await;
+                backoff.reset();
+            }
+        }
+        self.progress.state(State::Stopped, None);
+        tracing::info!(
+            projection = self.name,
+            checkpoint = self.progress.checkpoint(),
+            "stopped"
+        );
+    }
+
+    /// Until the time is over, a new module arrives, or the projection is stopped.
+    async fn wait(&mut self, time: Duration) {
+        // The loop may have taken up a module before it failed: only another one than that is news.
+        let tried = self.progress.digest();
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            Ok(module) = self.module.wait_for(|module| *module.digest != tried) => {
+                self.progress.reloaded(&module);
+            }
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let (state, hint) = match failure.may_pass() {
+            true => (State::Starting, failure.hint()),
+            false => (State::Failed, failure.hint()),
+        };
+        tracing::error!(projection = self.name, hint, "{failure}");
+        let problem = Problem {
+            error: failure.to_string(),
+            hint: Some(hint.to_owned()),
+            at: telemetry::now(),
+        };
+        self.progress.state(state, Some(problem));
+    }
+
+    /// Opens, reads, projects, commits, until something fails or it is stopped.
+    async fn attempt(&mut self) -> Result<(), Failure> {
+        let module = self.module.borrow_and_update().clone();
+        let store = self.open(module.clone()).await?;
+        let Opened {
+            session,
+            checkpoint,
+        } = self.place(store, &module).await?;
+        let subscription = self
+            .shared
+            .readers
+            .subscribe(&checkpoint.stream, checkpoint.sequence)
+            .await?;
+        let task = Task {
+            instance: recovery::start(module.clone(), self.shared.guest_limits, session)?,
+            filters: filters(&module),
+            checkpoint,
+            subscription,
+            guest_limits: self.shared.guest_limits,
+            batch_limits: self.shared.batch_limits,
+            module: self.module.clone(),
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
+        };
+        self.supervise(task).await
+    }
+
+    /// Opens the read model, making it where there is none, and serves it.
+    async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
+        let shared = Arc::clone(&self.shared);
+        let (path, store) = blocking(move || {
+            let cache = shared.config.store.cache_bytes();
+            shared
+                .folder
+                .open_or_create(&module.definition, &module.digest, cache)
+        })
+        .await??;
+        let definition = (*self.module.borrow().definition).clone();
+        self.directory
+            .serve(&self.name, ReadModelFile { path, definition });
+        Ok(store)
+    }
+
+    /// Finds the stream and checks that the read model's checkpoint belongs to it.
+    async fn place(&self, store: SqliteStore, module: &GuestModule) -> Result<Opened, Failure> {
+        let source = &*self.shared.source;
+        let settings = self.shared.config.projection(&self.name);
+        let stored = store.checkpoint().cloned();
+        let stream = match (&settings.stream, &stored) {
+            (Some(stream), Some(checkpoint)) if checkpoint.stream != *stream => {
+                return Err(Failure::OtherStream {
+                    configured: stream.clone(),
+                    stored: checkpoint.stream.clone(),
+                });
+            }
+            (Some(stream), _) => stream.clone(),
+            (None, Some(checkpoint)) => checkpoint.stream.clone(),
+            (None, None) => source.find_stream(&filters(module)).await?,
+        };
+        let resume = position::check(source, &stream, stored.as_ref(), settings.start).await?;
+        self.progress.started(&stream, &resume);
+        let checkpoint = stored.unwrap_or(Checkpoint {
+            stream,
+            sequence: resume.after,
+            anchor: 0,
+            epoch: 1,
+        });
+        let session = Session::new(Box::new(store), module.definition.tables.len());
+        Ok(Opened {
+            session,
+            checkpoint,
+        })
+    }
+
+    /// Runs the loop on its thread and looks at it once a second.
+    async fn supervise(&self, task: Task) -> Result<(), Failure> {
+        let stream = task.checkpoint.stream.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let mut running = tokio::task::spawn_blocking(move || task.run(&runtime));
+        let mut rate = Rate::default();
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = &mut running => return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string()))),
+                _ = look.tick() => {
+                    self.progress.rate(rate.look(Instant::now(), self.progress.checkpoint()));
+                    // The reader reports the same trouble with more detail; here it only means "not now".
+                    if let Ok(state) = self.shared.source.stream_state(&stream).await {
+                        self.progress.stream_seen(state.last_sequence);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The module's subject filters; the definition was checked when it was loaded.
+fn filters(module: &GuestModule) -> Vec<crate::subject::SubjectFilter> {
+    module.definition.filters().unwrap_or_default()
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.map_err(|panic| Failure::Panic(panic.to_string()))
+}
+
+fn first_status(file: &str, module: &GuestModule) -> Status {
+    let definition = &module.definition;
+    Status {
+        name: definition.name.clone(),
+        version: definition.version,
+        digest: module.digest.to_string(),
+        file: file.to_owned(),
+        status: State::Starting,
+        stream: None,
+        checkpoint: 0,
+        last_sequence: 0,
+        lag: 0,
+        events_per_second: 0.0,
+        reloads: 0,
+        generations: vec![Generation {
+            version: definition.version,
+            digest: module.digest.to_string(),
+            state: "live".into(),
+            checkpoint: 0,
+        }],
+        tables: definition
+            .tables
+            .iter()
+            .map(|table| table.name.clone())
+            .collect(),
+        dead_letters: 0,
+        held_keys: 0,
+        last_error: None,
+    }
+}
+
+/// Doubles from the shortest to the longest wait, with jitter so that projections do not knock together.
+struct Backoff {
+    min: Duration,
+    max: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    fn new(config: &Config) -> Self {
+        let (min, max) = (config.recovery.restart_min(), config.recovery.restart_max());
+        Self {
+            min,
+            max,
+            next: min,
+        }
+    }
+
+    fn next(&mut self) -> Duration {
+        let wait = self.next;
+        self.next = (wait * 2).min(self.max);
+        wait.mul_f64(rand::random_range(0.5..=1.0))
+    }
+
+    fn reset(&mut self) {
+        self.next = self.min;
+    }
+}
