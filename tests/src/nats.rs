@@ -1,9 +1,8 @@
 //! A real nats-server with JetStream, for tests: a port and a store of its own, killed on drop.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,25 +11,24 @@ use anyhow::{Context, Result, bail};
 /// Longest time a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// The server's configuration, in its folder.
+const CONFIG: &str = "nats-server.conf";
+
 /// A running (or killed) nats-server.
 #[derive(Debug)]
 pub struct NatsServer {
     folder: tempfile::TempDir,
     port: u16,
-    config: Option<PathBuf>,
     process: Option<Child>,
 }
 
-/// What the server stores reaches the disk before it is acknowledged.
-const SYNCED: &str = "jetstream { sync_interval: always }\n";
-
 impl NatsServer {
-    /// Starts a server on a free port of 127.0.0.1 with an empty store.
+    /// Starts a server on a free port of 127.0.0.1, with JetStream and an empty store.
     ///
     /// # Panics
     /// If there is no nats-server, or it does not come up: a test without it has nothing to test.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with("jetstream: enabled")
     }
 
     /// The same, with everything on disk before it is acknowledged: what was acknowledged survives a kill.
@@ -38,29 +36,28 @@ impl NatsServer {
     /// # Panics
     /// As [`start`](Self::start).
     pub fn start_synced() -> Self {
-        Self::start_with(Some(SYNCED))
+        Self::start_with("jetstream { sync_interval: always }")
     }
 
-    fn start_with(config: Option<&str>) -> Self {
+    /// The same with a configuration of one's own; its place, port and store are added.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(config: &str) -> Self {
         // Another process may take the port between the search and the start.
         for _ in 0..10 {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let config = config.map(|config| {
-                let file = folder.path().join("nats-server.conf");
-                std::fs::write(&file, config).expect("the config can be written");
-                file
-            });
+            std::fs::write(folder.path().join(CONFIG), config).expect("the config can be written");
             let mut server = Self {
                 folder,
                 port: free_port(),
-                config,
                 process: None,
             };
             if server.spawn().is_ok() {
                 return server;
             }
         }
-        panic!("nats-server does not start; see {}", binary().display());
+        panic!("{} does not start with {config:?}", binary().display());
     }
 
     /// `nats://127.0.0.1:PORT`.
@@ -85,9 +82,9 @@ impl NatsServer {
         self.spawn().expect("nats-server comes back");
     }
 
-    /// The folder that holds its store and its log.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The folder of its store, which outlives [`Self::kill`].
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     fn spawn(&mut self) -> Result<()> {
@@ -96,11 +93,12 @@ impl NatsServer {
             .append(true)
             .open(self.folder.path().join("nats-server.log"))?;
         let process = Command::new(binary())
-            .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
+            .arg("--config")
+            .arg(self.folder.path().join(CONFIG))
+            .args(["--addr", "127.0.0.1", "--port"])
             .arg(self.port.to_string())
             .arg("--store_dir")
-            .arg(self.folder.path().join("store"))
-            .args(self.config.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()]))
+            .arg(self.store())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -1,7 +1,9 @@
 //! One connection to the server: made when first needed, watched for breaks.
 
+use std::error::Error;
 use std::time::Duration;
 
+use async_nats::jetstream::context::{RequestError, RequestErrorKind};
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use tokio::sync::{OnceCell, watch};
@@ -67,11 +69,29 @@ impl Connection {
         }
     }
 
-    /// JetStream over a connection that stands right now.
+    /// Asks the server something over a connection that stands right now.
+    ///
+    /// A break ends the wait: the question or its answer went down with the connection.
     ///
     /// # Errors
     /// [`SourceError::Unreachable`] within a few seconds.
-    pub(super) async fn context(&self) -> Result<Context, SourceError> {
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(Context) -> T,
+    ) -> Result<T, SourceError> {
+        let mut health = self.health();
+        let breaks = health.borrow().breaks;
+        let context = self.context().await?;
+        tokio::select! {
+            biased;
+            answer = question(context) => Ok(answer),
+            _ = health.wait_for(|health| health.breaks != breaks) => {
+                Err(self.unreachable("the connection broke".into()))
+            }
+        }
+    }
+
+    async fn context(&self) -> Result<Context, SourceError> {
         let connecting = self.context.get_or_try_init(|| self.connect());
         let context = match timeout(WAIT_FOR_CONNECTION, connecting).await {
             Ok(connected) => connected.map_err(|reason| self.unreachable(reason))?,
@@ -86,16 +106,15 @@ impl Connection {
         self.health.subscribe()
     }
 
-    /// An API call that did not get through.
-    pub(super) fn no_answer(&self, error: &dyn std::fmt::Display) -> SourceError {
-        let error = error.to_string();
-        if error.contains("no responders") {
+    /// What an API call that did not get through means.
+    pub(super) fn no_answer(&self, error: &(dyn Error + 'static)) -> SourceError {
+        if nobody_responds(error) {
             return self.unreachable("JetStream is not enabled there".into());
         }
         // Missing permissions show as a timeout here and as a server error beside it.
         match &self.health.borrow().trouble {
             Some(trouble) => self.unreachable(format!("{error} ({trouble})")),
-            None => self.unreachable(error),
+            None => self.unreachable(error.to_string()),
         }
     }
 
@@ -176,8 +195,16 @@ async fn authenticated(options: &JetStreamOptions) -> Result<ConnectOptions, Str
     Ok(client)
 }
 
+/// Whether no JetStream listens to API calls.
+fn nobody_responds(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<RequestError>() {
+        Some(error) => error.kind() == RequestErrorKind::NoResponders,
+        None => error.source().is_some_and(nobody_responds),
+    }
+}
+
 fn plain_words(error: &ConnectError) -> String {
-    let detail = || std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    let detail = || error.source().map_or_else(String::new, ToString::to_string);
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
             "the server refused the credentials".into()

@@ -14,11 +14,9 @@ pub(super) async fn find_stream(
     connection: &Connection,
     filters: &[SubjectFilter],
 ) -> Result<String, SourceError> {
-    let context = connection.context().await?;
-    let streams: Vec<Info> = context
-        .streams()
-        .try_collect()
-        .await
+    let streams: Vec<Info> = connection
+        .ask(async |context| context.streams().try_collect().await)
+        .await?
         .map_err(|error| connection.no_answer(&error))?;
     let holding = streams
         .into_iter()
@@ -66,10 +64,9 @@ async fn get_stream(
     connection: &Connection,
     stream: &str,
 ) -> Result<jetstream::stream::Stream, SourceError> {
-    let context = connection.context().await?;
-    context
-        .get_stream(stream)
-        .await
+    connection
+        .ask(async |context| context.get_stream(stream).await)
+        .await?
         .map_err(|error| match error.kind() {
             GetStreamErrorKind::JetStream(error) => refused(connection, stream, &error),
             // No stream can have such a name.
@@ -86,12 +83,14 @@ pub(super) async fn event_time(
     stream: &str,
     sequence: Sequence,
 ) -> Result<Option<Timestamp>, SourceError> {
-    let context = connection.context().await?;
-    let found = context
-        .get_stream_no_info(stream)
-        .await
-        .map_err(|_| missing(stream))?;
-    match found.get_raw_message(sequence).await {
+    let answer = connection
+        .ask(async |context| {
+            let found = context.get_stream_no_info(stream).await;
+            let found = found.map_err(|_| missing(stream))?;
+            Ok(found.get_raw_message(sequence).await)
+        })
+        .await?;
+    match answer? {
         Ok(message) => Ok(Some(timestamp(message.time))),
         Err(error) => match error.kind() {
             RawMessageErrorKind::NoMessageFound => Ok(None),

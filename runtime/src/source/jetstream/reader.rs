@@ -6,6 +6,7 @@ use async_nats::jetstream::consumer::pull::{
     Config, MessagesError, MessagesErrorKind, Stream as Messages,
 };
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, ReplayPolicy};
+use async_nats::jetstream::stream::ConsumerErrorKind;
 use async_nats::jetstream::{Context, Message};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
@@ -42,11 +43,10 @@ pub(super) async fn open(
     lane: Lane,
     limits: BatchLimits,
 ) -> Result<EventReader, SourceError> {
-    let context = connection.context().await?;
     // Observed from before the consumer exists, so that no break goes unnoticed.
     let health = connection.health();
     let breaks = health.borrow().breaks;
-    let consumer = create_consumer(connection, &context, stream, after, lane).await?;
+    let (context, consumer) = create_consumer(connection, stream, after, lane).await?;
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);
     let messages = pull(&context, &consumer, lane)
@@ -71,20 +71,21 @@ pub(super) async fn open(
 
 async fn create_consumer(
     connection: &Connection,
-    context: &Context,
     stream: &str,
     after: Sequence,
     lane: Lane,
-) -> Result<Consumer<Config>, SourceError> {
-    use async_nats::jetstream::stream::ConsumerErrorKind;
+) -> Result<(Context, Consumer<Config>), SourceError> {
     let config = consumer_config(after, lane);
-    context
-        .create_consumer_on_stream(config, stream)
-        .await
-        .map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(error) => lookup::refused(connection, stream, &error),
-            _ => connection.no_answer(&error),
+    let created = connection
+        .ask(async |context| {
+            let created = context.create_consumer_on_stream(config, stream).await;
+            created.map(|consumer| (context, consumer))
         })
+        .await?;
+    created.map_err(|error| match error.kind() {
+        ConsumerErrorKind::JetStream(error) => lookup::refused(connection, stream, &error),
+        _ => connection.no_answer(&error),
+    })
 }
 
 fn consumer_config(after: Sequence, lane: Lane) -> Config {

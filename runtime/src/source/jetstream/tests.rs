@@ -9,6 +9,9 @@ use futures::TryStreamExt;
 use super::*;
 use crate::source::conformance::{Fixture, STREAM, event_source_conformance};
 
+mod faults;
+mod reach;
+
 /// A server with a stream, a source under test, and a connection of the test's own.
 struct Server {
     nats: NatsServer,
@@ -16,21 +19,33 @@ struct Server {
     source: JetStreamSource,
 }
 
+fn source(url: &str) -> JetStreamSource {
+    JetStreamSource::new(&JetStreamOptions {
+        url: url.into(),
+        ..JetStreamOptions::default()
+    })
+}
+
+async fn context(nats: &NatsServer) -> Context {
+    async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap())
+}
+
 impl Server {
     async fn start() -> Self {
         let nats = NatsServer::start();
-        let url = nats.url();
-        let client = async_nats::connect(&url).await.unwrap();
         let server = Self {
+            source: source(&nats.url()),
+            context: context(&nats).await,
             nats,
-            context: async_nats::jetstream::new(client),
-            source: JetStreamSource::new(&JetStreamOptions {
-                url,
-                ..JetStreamOptions::default()
-            }),
         };
         server.create_stream(STREAM, &["orders.>"]).await;
         server
+    }
+
+    /// Kills the server and brings it back; the test gets a fresh connection, the source does not.
+    async fn restart(&mut self) {
+        self.nats.restart();
+        self.context = context(&self.nats).await;
     }
 
     async fn create(&self, name: &str, subjects: &[&str], retention: RetentionPolicy) {
