@@ -9,6 +9,8 @@
 //! Only `eventType` must be there; `data` is another name for `payload`; other fields are ignored.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod text;
 mod variant;
 

@@ -2,6 +2,8 @@
 
 mod batch;
 mod header;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 use std::rc::Rc;
@@ -85,7 +87,10 @@ impl Event {
     /// pass; `None` when `E` has no such variant, so that a projection names only the events it cares
     /// about.
     ///
-    /// ```ignore
+    /// ```
+    /// # use foldline_sdk::{Event, ReadModel, Result};
+    /// use serde::Deserialize;
+    ///
     /// #[derive(Deserialize)]
     /// #[serde(rename_all_fields = "camelCase")]
     /// enum OrderEvent {
@@ -93,11 +98,17 @@ impl Event {
     ///     OrderCancelled,
     /// }
     ///
-    /// let Some((envelope, order)) = event.decode()? else { return Ok(()) };
+    /// # fn orders(event: &Event, rows: &mut ReadModel) -> Result<()> {
+    /// let Some((envelope, order)) = event.decode()? else {
+    ///     return Ok(());
+    /// };
+    /// let order_id = envelope.aggregate_id()?;
     /// match order {
-    ///     OrderEvent::OrderPlaced { customer_id, total_amount } => { … envelope.aggregate_id()? … }
-    ///     OrderEvent::OrderCancelled => { … }
+    ///     OrderEvent::OrderPlaced { customer_id, total_amount } => { /* … */ }
+    ///     OrderEvent::OrderCancelled => { /* … */ }
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -120,9 +131,16 @@ impl Event {
     /// The whole payload as the variant of `E` named `event_type`, for events without an envelope that
     /// are typed by a header or by their subject; `None` when `E` has no such variant.
     ///
-    /// ```ignore
+    /// ```
+    /// # use foldline_sdk::{Event, Result};
+    /// # use serde::Deserialize;
+    /// # #[derive(Deserialize)]
+    /// # enum OrderEvent { OrderCancelled }
+    /// # fn orders(event: &Event) -> Result<()> {
     /// let event_type = event.subject_token(2).unwrap_or_default();
     /// let order = event.decode_as::<OrderEvent>(event_type)?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

@@ -52,8 +52,16 @@ impl ReadModel {
     /// Rows of one index value, in the order of the primary key, at most `limit` of them. The host has
     /// a limit of its own above that.
     ///
-    /// ```ignore
+    /// ```
+    /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+    /// # #[derive(Table)]
+    /// # struct Order { #[key] order_id: String, #[index] customer_id: String, status: String, items: i64 }
+    /// # #[projection(name = "orders", version = 1, subjects = [">"], tables = [Order])]
+    /// # fn orders(event: &Event, rows: &mut ReadModel) -> Result<()> {
     /// let orders = rows.find(Order::by_customer_id("c-1"), 100)?;
+    /// # let _: Vec<Order> = orders;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -86,8 +94,15 @@ impl ReadModel {
 
     /// Changes the row with this key and says whether there was one.
     ///
-    /// ```ignore
-    /// let known = rows.update(&order_id, |order: &mut Order| order.status = "paid".into())?;
+    /// ```
+    /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+    /// # #[derive(Table)]
+    /// # struct Order { #[key] order_id: String, #[index] customer_id: String, status: String, items: i64 }
+    /// # #[projection(name = "orders", version = 1, subjects = [">"], tables = [Order])]
+    /// # fn orders(event: &Event, rows: &mut ReadModel) -> Result<()> {
+    /// let known = rows.update("o-1", |order: &mut Order| order.status = "paid".to_owned())?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -108,8 +123,22 @@ impl ReadModel {
 
     /// Changes the row with this key, starting from `initial` when there is none.
     ///
-    /// ```ignore
-    /// rows.upsert(&id, || Customer::new(&id), |customer| customer.orders += 1)?;
+    /// ```
+    /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+    /// # #[derive(Table)]
+    /// # struct Order { #[key] order_id: String, #[index] customer_id: String, status: String, items: i64 }
+    /// # #[projection(name = "orders", version = 1, subjects = [">"], tables = [Order])]
+    /// # fn orders(event: &Event, rows: &mut ReadModel) -> Result<()> {
+    /// # let (order_id, customer_id) = ("o-1", "c-1");
+    /// let new = || Order {
+    ///     order_id: order_id.to_owned(),
+    ///     customer_id: customer_id.to_owned(),
+    ///     status: "placed".to_owned(),
+    ///     items: 0,
+    /// };
+    /// rows.upsert(order_id, new, |order| order.items += 1)?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

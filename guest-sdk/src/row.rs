@@ -12,6 +12,9 @@ use crate::definition::TableDefinition;
 use crate::table::Table;
 use crate::value::Value;
 
+/// As much of a value as a message shows, in characters.
+const LONGEST_VALUE: usize = 100;
+
 /// A real column's value; SQL has no NaN and JSON no infinity, so neither is stored.
 ///
 /// # Errors
@@ -131,8 +134,9 @@ impl Columns {
     fn misfit(&self, value: &Value<'_>, field: &str) -> anyhow::Error {
         let column = self.table.columns[self.position - 1].name;
         let (table, kind) = (self.table.name, value.kind());
+        let value: String = value.to_string().chars().take(LONGEST_VALUE).collect();
         anyhow!(
-            "column `{column}` of table `{table}` holds {kind} ({value:?}), which is not a valid {field}; \
+            "column `{column}` of table `{table}` holds {kind} ({value}), which is not a valid {field}; \
              raise the projection's version when the meaning of a column changes"
         )
     }

@@ -1,6 +1,7 @@
 //! One column of one row, on its way between a field and the read model.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// The value of one column. Going out it borrows from the row; coming in it owns its data.
 ///
@@ -44,6 +45,20 @@ impl Value<'_> {
             Value::Real(_) => "a real",
             Value::Text(_) => "text",
             Value::Blob(_) => "a blob",
+        }
+    }
+}
+
+/// As a person would write it in Rust.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Boolean(boolean) => write!(f, "{boolean}"),
+            Value::Integer(integer) => write!(f, "{integer}"),
+            Value::Real(real) => write!(f, "{real:?}"),
+            Value::Text(text) => write!(f, "{text:?}"),
+            Value::Blob(bytes) => write!(f, "{bytes:?}"),
         }
     }
 }

@@ -159,6 +159,12 @@ impl Batch {
         builder.finish(through, self.pending + behind)
     }
 
+    /// The events behind `sequence`; the same reach.
+    pub fn after(&self, sequence: Sequence) -> Self {
+        let start = self.sequences.partition_point(|&s| s <= sequence);
+        self.slice(start..self.len())
+    }
+
     /// Appends the batch that follows this one in the stream.
     pub fn append(&mut self, next: &Self) {
         debug_assert!(
@@ -297,6 +303,15 @@ mod tests {
         assert_eq!((joined.through(), joined.pending()), (at(1), 10));
         joined.append(&whole.slice(1..4));
         assert_eq!(joined, whole);
+    }
+
+    #[test]
+    fn what_lies_behind_a_sequence_keeps_the_reach() {
+        let whole = batch(&["a", "b", "c"]);
+        assert_eq!(whole.after(0), whole);
+        assert_eq!(whole.after(2).sequences(), [3]);
+        assert_eq!(whole.after(3).through(), at(3));
+        assert!(whole.after(3).is_empty());
     }
 
     #[test]

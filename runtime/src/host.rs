@@ -1,68 +1,142 @@
 //! The only place that wires: data folder, engine, source, supervisor and HTTP.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Secret};
+use crate::guest::Engine;
 use crate::guest::catalog::Catalog;
 use crate::guest::watch::FolderWatch;
-use crate::guest::{Engine, GuestLimits};
 use crate::projection::directory::Directory;
 use crate::query;
+use crate::query::QueryState;
 use crate::source::EventSource;
 use crate::source::jetstream::JetStreamSource;
 use crate::source::shared::SharedReaders;
+use crate::store::StoreError;
 use crate::store::folder::DataFolder;
 use crate::supervisor::{Shared, Supervisor};
+
+/// Why a host could not start, or not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The data folder cannot be used, or another host uses it.
+    #[error(transparent)]
+    Data(#[from] StoreError),
+    /// The modules folder cannot be made.
+    #[error("cannot make the modules folder {folder}: {source}")]
+    Modules {
+        /// The folder.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address for queries is taken or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The Wasm engine does not start.
+    #[error("cannot start the Wasm engine: {0}")]
+    Engine(String),
+    /// HTTP stopped by itself, or a thread panicked.
+    #[error("the host broke: {0}")]
+    Broke(String),
+    /// Something did not end within `host.drain_ms`.
+    #[error("a projection or a request did not end within {drain_ms} ms of the stop")]
+    Drain {
+        /// `host.drain_ms`.
+        drain_ms: u64,
+    },
+}
+
+impl HostError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Data(error) => error.hint(),
+            Self::Modules { .. } => {
+                "name a folder that the host may write to with [modules] dir or --modules"
+            }
+            Self::Listen { .. } => {
+                "end the program that has the address, or choose another one with --listen"
+            }
+            Self::Engine(_) => {
+                "check that the data folder can be written to: compiled modules are kept in it"
+            }
+            Self::Broke(_) => "this is a bug of Foldline; the log has the details",
+            Self::Drain { .. } => {
+                "nothing is lost: projections go on from their checkpoints at the next start; raise host.drain_ms if \
+                 batches need longer"
+            }
+        }
+    }
+}
 
 /// Runs a host until `shutdown` is cancelled, then drains it.
 ///
 /// # Errors
-/// If the data folder, the modules folder or the address cannot be used, or a projection did not stop
-/// within the drain deadline.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let folder = DataFolder::lock(&config.store.dir, &config.http.listen.to_string())?;
+/// If it cannot start, or something did not end within the drain deadline.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), HostError> {
+    let (listener, address) = listen(config.http.listen).await?;
+    let folder = DataFolder::lock(&config.store.dir, &format!("http://{address}"))?;
     let modules = config.modules.dir.clone();
-    std::fs::create_dir_all(&modules)
-        .with_context(|| format!("cannot make the modules folder {}", modules.display()))?;
-    let listener = TcpListener::bind(config.http.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.http.listen))?;
-    let address = listener.local_addr()?;
-    let engine = Engine::new(&config.store.dir.join("cache"))?;
-    let limits = guest_limits(&config);
+    std::fs::create_dir_all(&modules).map_err(|source| HostError::Modules {
+        folder: modules.display().to_string(),
+        source,
+    })?;
+    let engine = Engine::new(&config.store.dir.join("cache"));
+    let engine = engine.map_err(|error| HostError::Engine(format!("{error:#}")))?;
+    let catalog = Catalog::new(engine, modules, config.limits.guest());
 
     let directory = Directory::default();
     let projections = CancellationToken::new();
-    let shared = Arc::new(connect(config.clone(), folder, limits));
+    let shared = Arc::new(connect(config.clone(), folder));
     let supervisor = Supervisor::new(shared, directory.clone(), projections.clone());
-    let http = tokio::spawn(query::serve(listener, directory, config.http.clone(), shutdown.clone()));
+    let queries = QueryState::new(directory, config.http.token.as_ref().map(Secret::reveal));
+    let http = tokio::spawn(query::serve(listener, queries, shutdown.clone()));
     tracing::info!(
         "foldline {} serves http://{address}, modules from {}, read models in {}",
         env!("CARGO_PKG_VERSION"),
-        modules.display(),
+        config.modules.dir.display(),
         config.store.dir.display()
     );
 
-    let catalog = Catalog::new(engine, modules, limits);
     let supervisor = follow_folder(catalog, supervisor, &shutdown).await?;
-    tracing::info!("stopping: each projection ends at its next commit");
     projections.cancel();
-    drain(&supervisor, config.host.drain()).await?;
-    http.await.context("the HTTP server panicked")?
+    let drained = async {
+        supervisor.drained().await;
+        http.await.map_err(broke)?.map_err(broke)
+    };
+    let drain_ms = config.host.drain_ms;
+    let ended = tokio::time::timeout(config.host.drain(), drained).await;
+    ended.unwrap_or(Err(HostError::Drain { drain_ms }))
 }
 
-fn connect(config: Config, folder: DataFolder, guest_limits: GuestLimits) -> Shared {
-    let source: Arc<dyn EventSource> = Arc::new(JetStreamSource::new(config.nats.clone()));
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), HostError> {
+    let failed = |source| HostError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn broke(error: impl std::fmt::Display) -> HostError {
+    HostError::Broke(error.to_string())
+}
+
+fn connect(config: Config, folder: DataFolder) -> Shared {
+    let source: Arc<dyn EventSource> = Arc::new(JetStreamSource::new(&config.nats.options()));
     let batch_limits = config.limits.batch();
     Shared {
         readers: SharedReaders::new(Arc::clone(&source), batch_limits),
         source,
-        guest_limits,
+        guest_limits: config.limits.guest(),
         batch_limits,
         folder,
         config,
@@ -74,12 +148,12 @@ async fn follow_folder(
     mut catalog: Catalog,
     mut supervisor: Supervisor,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Supervisor> {
+) -> Result<Supervisor, HostError> {
     let mut watch = FolderWatch::new(catalog.dir());
     loop {
         // Loading compiles, which must not run on an async worker.
         let scan = tokio::task::spawn_blocking(move || (catalog.scan(), catalog));
-        let (findings, looked) = scan.await.context("looking at the modules folder panicked")?;
+        let (findings, looked) = scan.await.map_err(broke)?;
         catalog = looked;
         match findings {
             Ok(findings) => supervisor.take(findings),
@@ -93,30 +167,5 @@ async fn follow_folder(
             () = shutdown.cancelled() => return Ok(supervisor),
             () = watch.changed() => {}
         }
-    }
-}
-
-async fn drain(supervisor: &Supervisor, deadline: Duration) -> anyhow::Result<()> {
-    if tokio::time::timeout(deadline, supervisor.drained()).await.is_err() {
-        bail!(
-            "a projection did not reach a commit within {} ms of the stop; nothing is lost, it goes on \
-             from its checkpoint at the next start",
-            deadline.as_millis()
-        );
-    }
-    Ok(())
-}
-
-fn guest_limits(config: &Config) -> GuestLimits {
-    let limits = &config.limits;
-    const MIB: usize = 1 << 20;
-    GuestLimits {
-        module_bytes: limits.module_mib * MIB,
-        memory_bytes: limits.memory_mib * MIB,
-        call: Duration::from_millis(limits.call_ms),
-        changes: limits.changes_per_batch,
-        row_bytes: limits.row_kib << 10,
-        find_rows: limits.find_rows,
-        log_lines: limits.log_lines_per_batch,
     }
 }

@@ -19,8 +19,8 @@ use crate::telemetry;
 mod runner;
 mod verdict;
 
-pub use runner::Shared;
 use runner::Runner;
+pub use runner::Shared;
 use verdict::{Module, Verdict};
 
 /// Keeps the projections running that the modules folder asks for.
@@ -89,9 +89,15 @@ impl Supervisor {
     fn stop_removed(&mut self) {
         let files = &self.files;
         self.running.retain(|name, running| {
-            let stays = files.get(&running.file).is_some_and(|module| module.definition.name == *name);
+            let stays = files
+                .get(&running.file)
+                .is_some_and(|module| module.definition.name == *name);
             if !stays {
-                tracing::info!(projection = name, file = running.file, "module file is gone: stopping");
+                tracing::info!(
+                    projection = name,
+                    file = running.file,
+                    "module file is gone: stopping"
+                );
                 running.stop.cancel();
             }
             stays
@@ -123,7 +129,9 @@ impl Supervisor {
             return verdict::beside(new, Module::new(&running.file, &running.module.borrow()));
         }
         match self.shared.folder.generation(name) {
-            Ok(stored) => verdict::at_start(new, stored.as_ref().map(|stored| &stored.meta.definition)),
+            Ok(stored) => {
+                verdict::at_start(new, stored.as_ref().map(|stored| &stored.meta.definition))
+            }
             Err(error) => Verdict::Refused {
                 error: error.to_string(),
                 hint: error.hint(),
@@ -154,12 +162,22 @@ impl Supervisor {
         );
         self.tracker.spawn(runner.run());
         let file = file.to_owned();
-        self.running.insert(name, Running { file, module: sender, stop });
+        self.running.insert(
+            name,
+            Running {
+                file,
+                module: sender,
+                stop,
+            },
+        );
     }
 
     fn refuse(&self, file: &str, error: String, hint: &str) {
         let known = self.directory.refused();
-        if known.iter().any(|refused| refused.file == file && refused.problem.error == error) {
+        if known
+            .iter()
+            .any(|refused| refused.file == file && refused.problem.error == error)
+        {
             return;
         }
         tracing::error!(file, hint, "module refused: {error}");

@@ -1,5 +1,6 @@
 //! A real nats-server with JetStream, for tests: a port and a store of its own, killed on drop.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,12 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 pub struct NatsServer {
     folder: tempfile::TempDir,
     port: u16,
+    config: Option<PathBuf>,
     process: Option<Child>,
 }
+
+/// What the server stores reaches the disk before it is acknowledged.
+const SYNCED: &str = "jetstream { sync_interval: always }\n";
 
 impl NatsServer {
     /// Starts a server on a free port of 127.0.0.1 with an empty store.
@@ -25,11 +30,30 @@ impl NatsServer {
     /// # Panics
     /// If there is no nats-server, or it does not come up: a test without it has nothing to test.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same, with everything on disk before it is acknowledged: what was acknowledged survives a kill.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_synced() -> Self {
+        Self::start_with(Some(SYNCED))
+    }
+
+    fn start_with(config: Option<&str>) -> Self {
         // Another process may take the port between the search and the start.
         for _ in 0..10 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let config = config.map(|config| {
+                let file = folder.path().join("nats-server.conf");
+                std::fs::write(&file, config).expect("the config can be written");
+                file
+            });
             let mut server = Self {
-                folder: tempfile::tempdir().expect("a temporary folder"),
+                folder,
                 port: free_port(),
+                config,
                 process: None,
             };
             if server.spawn().is_ok() {
@@ -76,6 +100,7 @@ impl NatsServer {
             .arg(self.port.to_string())
             .arg("--store_dir")
             .arg(self.folder.path().join("store"))
+            .args(self.config.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()]))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -7,13 +7,14 @@ use anyhow::{Error, Result};
 /// An error with advice: printed as `error: …` and `hint: …`.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Failure {
+pub struct Failure {
     message: String,
     hint: String,
 }
 
 impl Failure {
-    pub(crate) fn new(message: impl Display, hint: impl Display) -> Self {
+    /// `message` says what went wrong, naming the thing; `hint` what to do next.
+    pub fn new(message: impl Display, hint: impl Display) -> Self {
         Self {
             message: message.to_string(),
             hint: hint.to_string(),
@@ -22,8 +23,11 @@ impl Failure {
 }
 
 /// Adds a message and advice to an error that only says what broke.
-pub(crate) trait OrFail<T> {
+pub trait OrFail<T> {
     /// Puts `message` in front of the error, and `hint` below it.
+    ///
+    /// # Errors
+    /// The same ones, with more to say.
     fn or_fail(self, message: impl Display, hint: impl Display) -> Result<T>;
 }
 
@@ -37,7 +41,7 @@ where
 }
 
 /// Prints the whole chain of causes on stderr, then the advice nearest to the person.
-pub(crate) fn print(error: &Error) {
+pub fn print(error: &Error) {
     eprintln!("error: {error:#}");
     if let Some(failure) = error.downcast_ref::<Failure>() {
         eprintln!("hint: {}", failure.hint);

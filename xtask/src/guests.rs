@@ -19,7 +19,7 @@ const FOLDERS: [&str; 2] = ["projections", "tests/guests"];
 ///
 /// # Errors
 /// When a guest does not compile, or leaves no module under the name of its folder.
-pub(crate) fn build(workspace: &Workspace, toolchain: &GuestToolchain) -> Result<PathBuf> {
+pub fn build(workspace: &Workspace, toolchain: &GuestToolchain) -> Result<PathBuf> {
     let guests = discover(&workspace.root)?;
     step(&format!("build {} guests", guests.len()), || {
         let mut command = toolchain.cargo(workspace);
@@ -41,7 +41,7 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &GuestToolchain) -> Result
 }
 
 /// The module that the guest of this name is built to.
-pub(crate) fn module(folder: &Path, guest: &str) -> PathBuf {
+pub fn module(folder: &Path, guest: &str) -> PathBuf {
     folder.join(guest.replace('-', "_")).with_extension("wasm")
 }
 

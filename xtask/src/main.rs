@@ -1,30 +1,18 @@
-//! Developer commands: `cargo xtask setup | build-guests | test | demo`.
-//!
-//! In reading order: [`workspace`] knows the folders, [`process`] runs other programs, [`step`] and
-//! [`failure`] are what a person sees of it. [`setup`] finds or installs the Wasm target and
-//! nats-server, [`guests`] builds the projection modules, [`test`] runs every check.
+//! Command line of the developer commands; the library says what they do.
 
 #![allow(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "these commands talk to a person at a terminal"
 )]
-
-mod failure;
-mod guests;
-mod process;
-mod setup;
-mod step;
-mod test;
-mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::setup::Setup;
-use crate::workspace::Workspace;
+use xtask::setup::Setup;
+use xtask::workspace::Workspace;
+use xtask::{demo, failure, guests, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -41,6 +29,8 @@ enum Task {
     BuildGuests,
     /// Run every check: format, lints, documentation, licences, then all tests
     Test(test::Options),
+    /// Show it all at work: a private JetStream server, the host, order events, a module reloaded
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,5 +53,6 @@ fn run(task: &Task) -> Result<()> {
         }
         Task::BuildGuests => guests::build(&workspace, &setup.guest_toolchain).map(drop),
         Task::Test(options) => test::run(&workspace, &setup, options),
+        Task::Demo(options) => demo::run(&workspace, &setup, options),
     }
 }

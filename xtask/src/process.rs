@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// How many lines of a quiet command's output are shown when it fails.
 const LINES_SHOWN: usize = 20;
@@ -17,13 +17,19 @@ const LINES_SHOWN: usize = 20;
 const POLL: Duration = Duration::from_millis(50);
 
 /// Runs a command with its output on the terminal.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be started or does not succeed.
+pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| not_started(command))?;
     succeeded(command, status)
 }
 
 /// Runs a command and returns what it printed on stdout, without the line end.
-pub(crate) fn read(command: &mut Command) -> Result<String> {
+///
+/// # Errors
+/// When it cannot be started or does not succeed.
+pub fn read(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -36,14 +42,17 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 
 /// Runs a command with its output in `log`, for at most `limit`. On failure the end of the output
 /// is part of the error.
-pub(crate) fn run_quietly(command: &mut Command, limit: Duration, log: &Path) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be started, does not succeed, or takes longer.
+pub fn run_quietly(command: &mut Command, limit: Duration, log: &Path) -> Result<()> {
     let output = File::create(log).with_context(|| format!("creating {}", log.display()))?;
     command
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
     let status = status_within(command, limit)?;
-    succeeded(command, status).with_context(|| format!("it printed:\n{}", tail(log)))
+    succeeded(command, status).map_err(|error| anyhow!("{error}; it printed:\n{}", tail(log)))
 }
 
 fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatus> {
@@ -65,15 +74,16 @@ fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatus> {
 }
 
 /// The last lines of a log file, indented; a file that cannot be read is shown as its error.
-pub(crate) fn tail(log: &Path) -> String {
+pub fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_else(|error| error.to_string());
     let lines: Vec<&str> = text.lines().collect();
     let shown = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
-    shown.iter().map(|line| format!("    {line}\n")).collect()
+    let indented = shown.iter().map(|line| format!("    {line}"));
+    indented.collect::<Vec<_>>().join("\n")
 }
 
 /// The first executable of this name on `PATH`.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         .map(|folder| folder.join(program))

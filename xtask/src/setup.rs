@@ -9,19 +9,20 @@ mod wasm_target;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-pub(crate) use wasm_target::{GuestToolchain, TARGET};
+pub use wasm_target::{GuestToolchain, TARGET};
 
 use crate::workspace::Workspace;
 
 /// What was found or installed.
-pub(crate) struct Setup {
+pub struct Setup {
     /// How guests are compiled.
-    pub(crate) guest_toolchain: GuestToolchain,
-    /// A nats-server of at least [`nats_server::OLDEST`].
-    pub(crate) nats_server: PathBuf,
+    pub guest_toolchain: GuestToolchain,
+    /// A nats-server of at least version 2.12.
+    pub nats_server: PathBuf,
 }
 
 impl Setup {
@@ -29,12 +30,19 @@ impl Setup {
     ///
     /// # Errors
     /// When something can neither be found nor installed; the hint says how to do it by hand.
-    pub(crate) fn complete(workspace: &Workspace) -> Result<Self> {
+    pub fn complete(workspace: &Workspace) -> Result<Self> {
         let _lock = lock(workspace)?;
         Ok(Self {
             guest_toolchain: wasm_target::ensure(workspace)?,
             nats_server: nats_server::ensure(workspace)?,
         })
+    }
+
+    /// Tells a program where things are, by the environment variables tests and the demo look at.
+    pub fn tell(&self, workspace: &Workspace, program: &mut Command) {
+        program.env("FOLDLINE_NATS_SERVER", &self.nats_server);
+        program.env("FOLDLINE_BIN", workspace.binary("foldline"));
+        program.env("FOLDLINE_GUESTS", workspace.guests());
     }
 }
 

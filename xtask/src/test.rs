@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
+use crate::failure::OrFail as _;
 use crate::guests;
 use crate::process;
 use crate::setup::Setup;
@@ -13,7 +14,7 @@ use crate::workspace::Workspace;
 
 /// What to run.
 #[derive(Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Run only tests whose name contains this
     filter: Option<String>,
     /// Leave out format, lints, documentation and licences
@@ -22,25 +23,22 @@ pub(crate) struct Options {
 }
 
 /// Runs all checks in the order of how fast they fail, stopping at the first that does.
-pub(crate) fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
+///
+/// # Errors
+/// When a check fails or a tool is missing.
+pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
     if !options.quick {
         lint(workspace)?;
     }
     guests::build(workspace, &setup.guest_toolchain)?;
-    build_host(workspace)?;
+    step("build the host", || workspace.build(&["foldline"]))?;
     let tests = Tests {
         workspace,
         setup,
         filter: options.filter.as_deref(),
     };
     step("documentation tests", || tests.run("test", &["--doc"]))?;
-    if process::on_path("cargo-nextest").is_some() {
-        step("tests", || tests.run("nextest", &["run"]))
-    } else {
-        step("tests (without cargo-nextest)", || {
-            tests.run("test", &["--lib", "--bins", "--tests"])
-        })
-    }
+    tests.run_last()
 }
 
 fn lint(workspace: &Workspace) -> Result<()> {
@@ -51,6 +49,7 @@ fn lint(workspace: &Workspace) -> Result<()> {
     };
     step("rustfmt", || {
         process::run(&mut cargo(&["fmt", "--all", "--check"]))
+            .or_fail("the code is not formatted", "`cargo fmt --all` formats it")
     })?;
     step("clippy", || {
         let all = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
@@ -65,18 +64,9 @@ fn lint(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     step("cargo-deny", || {
-        process::run(&mut cargo(&["deny", "check"]))
-    })
-}
-
-/// Builds `target/debug/foldline`. Naming the workspace and not the package keeps the features of
-/// shared dependencies those of the test build: nothing is compiled twice.
-pub(crate) fn build_host(workspace: &Workspace) -> Result<()> {
-    step("build the host", || {
-        process::run(
-            workspace
-                .cargo()
-                .args(["build", "--workspace", "--bin", "foldline"]),
+        process::run(&mut cargo(&["deny", "check"])).or_fail(
+            "a dependency is not acceptable",
+            "deny.toml says what is; without a network the list of advisories cannot be fetched",
         )
     })
 }
@@ -89,6 +79,16 @@ struct Tests<'a> {
 }
 
 impl Tests<'_> {
+    /// Without a step's closing line: the last lines of the whole command are the runner's summary.
+    fn run_last(&self) -> Result<()> {
+        if process::on_path("cargo-nextest").is_some() {
+            println!("==> tests");
+            return self.run("nextest", &["run"]);
+        }
+        println!("==> tests (cargo-nextest would be faster; it is not installed)");
+        self.run("test", &["--lib", "--bins", "--tests"])
+    }
+
     fn run(&self, runner: &str, arguments: &[&str]) -> Result<()> {
         let mut command: Command = self.workspace.cargo();
         command
@@ -96,9 +96,7 @@ impl Tests<'_> {
             .args(arguments)
             .arg("--workspace")
             .args(self.filter);
-        command.env("FOLDLINE_NATS_SERVER", &self.setup.nats_server);
-        command.env("FOLDLINE_BIN", self.workspace.host_binary());
-        command.env("FOLDLINE_GUESTS", self.workspace.guests());
+        self.setup.tell(self.workspace, &mut command);
         process::run(&mut command)
     }
 }

@@ -6,20 +6,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::process;
+
 /// The folders every command works with; all paths are absolute.
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
     /// Cargo's target folder: `CARGO_TARGET_DIR`, else `target`.
-    pub(crate) target: PathBuf,
+    pub target: PathBuf,
     /// What [`crate::setup`] unpacks and builds; ignored by git, safe to delete.
-    pub(crate) tools: PathBuf,
+    pub tools: PathBuf,
 }
 
 impl Workspace {
     /// # Errors
     /// When the current folder no longer exists, which a relative `CARGO_TARGET_DIR` needs.
-    pub(crate) fn locate() -> Result<Self> {
+    pub fn locate() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the xtask crate has no parent folder")?
@@ -37,7 +39,7 @@ impl Workspace {
     }
 
     /// Host cargo, run from the workspace root with an unambiguous target folder.
-    pub(crate) fn cargo(&self) -> Command {
+    pub fn cargo(&self) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
@@ -47,14 +49,26 @@ impl Workspace {
     }
 
     /// Where guests end up: one `.wasm` file per projection.
-    pub(crate) fn guests(&self) -> PathBuf {
+    pub fn guests(&self) -> PathBuf {
         self.target.join("wasm32-unknown-unknown/release")
     }
 
-    /// The development build of the host.
-    pub(crate) fn host_binary(&self) -> PathBuf {
-        self.target
-            .join("debug")
-            .join(format!("foldline{}", env::consts::EXE_SUFFIX))
+    /// The development build of a program of this workspace.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
+    /// Builds programs for [`Workspace::binary`]. Naming the workspace and not their packages keeps
+    /// the features of shared dependencies those of the test build: nothing is compiled twice.
+    ///
+    /// # Errors
+    /// When one does not compile.
+    pub fn build(&self, binaries: &[&str]) -> Result<()> {
+        let mut command = self.cargo();
+        command.args(["build", "--workspace"]);
+        for binary in binaries {
+            command.args(["--bin", binary]);
+        }
+        process::run(&mut command)
     }
 }

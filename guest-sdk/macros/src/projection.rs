@@ -10,12 +10,12 @@ use quote::quote;
 use self::arguments::Arguments;
 use crate::errors::Errors;
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => {
             let error = syn::Error::new_spanned(
-                &item,
+                item,
                 format!(
                     "#[projection] stands above a function: {}",
                     function::EXPECTED

@@ -2,6 +2,7 @@
 
 mod expand;
 mod field;
+mod types;
 
 use proc_macro2::TokenStream;
 use syn::parse::Parse;
@@ -48,6 +49,7 @@ fn parse(item: &DeriveInput) -> syn::Result<Table<'_>> {
         indexes.extend(positions(columns, &fields, &mut errors));
     }
     check_key(item, &fields, &mut errors);
+    check_types(&fields, &indexes, &mut errors);
     check_column_names(&fields, &mut errors);
     errors.finish(Table {
         item,
@@ -113,6 +115,18 @@ fn positions(columns: &[Ident], fields: &[Field<'_>], errors: &mut Errors) -> Op
 fn check_key(item: &DeriveInput, fields: &[Field<'_>], errors: &mut Errors) {
     if !fields.iter().any(|field| field.key) {
         errors.at(&item.ident, "a table needs a key: write `#[key]` above the field, or fields, that tell its rows apart");
+    }
+}
+
+fn check_types(fields: &[Field<'_>], indexes: &[Vec<usize>], errors: &mut Errors) {
+    for (position, field) in fields.iter().enumerate() {
+        if !field.json {
+            types::check_column(field, errors);
+        }
+        let indexed = indexes.iter().any(|index| index.contains(&position));
+        if field.key || indexed {
+            types::check_key_or_index(field, field.key, errors);
+        }
     }
 }
 

@@ -73,6 +73,7 @@ impl Batch {
 }
 
 impl<B> Column<B> {
+    #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn new(ends: Vec<u32>, bytes: B) -> Self {
         Column { ends, bytes }
     }

@@ -3,6 +3,9 @@
 use foldline_sdk::{Event, ReadModel, Result, Table, projection};
 use serde::Deserialize;
 
+#[cfg(test)]
+mod tests;
+
 /// An order as a customer service sees it.
 #[derive(Table)]
 pub struct Order {

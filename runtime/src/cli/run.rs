@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use foldline::config::{Config, Flags, Sources};
-use foldline::telemetry;
+use foldline::{host, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +56,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
         ));
         host::run(config, shutdown)
             .await
-            .map_err(|error| CliError::failed(format!("{error:#}")))
+            .map_err(|error| CliError::failed(error.to_string()).hint(error.hint()))
     });
     // The host has drained within its deadline; whatever still blocks a thread is not waited for.
     runtime.shutdown_background();
@@ -94,24 +94,4 @@ async fn stop_on_signals(mut signals: Signals, shutdown: CancellationToken) {
     let signal = signals.next().await;
     tracing::warn!(signal, "ended at once");
     std::process::exit(1);
-}
-
-/// Stands in until the host is merged.
-mod host {
-    use foldline::config::Config;
-    use foldline::projection::directory::Directory;
-    use foldline::query::{QueryState, serve};
-    use tokio_util::sync::CancellationToken;
-
-    pub(super) async fn run(config: Config, shutdown: CancellationToken) -> std::io::Result<()> {
-        let listener = tokio::net::TcpListener::bind(config.http.listen).await?;
-        tracing::info!(address = %listener.local_addr()?, "answering queries");
-        let token = config.http.token.as_ref().map(|token| token.reveal());
-        serve(
-            listener,
-            QueryState::new(Directory::default(), token),
-            shutdown,
-        )
-        .await
-    }
 }

@@ -62,19 +62,18 @@ impl MemorySource {
     pub fn create_stream(&self, name: &str, subjects: &[&str]) -> Result<(), SubjectError> {
         let subjects = subjects
             .iter()
-            .map(|s| s.parse())
+            .map(|subject| subject.parse())
             .collect::<Result<_, _>>()?;
-        let stream = Stream {
-            subjects,
-            ..Stream::default()
-        };
-        self.fault(|streams| streams.by_name.insert(name.to_owned(), stream));
+        let stream = Stream::new(subjects);
+        self.lock().by_name.insert(name.to_owned(), stream);
+        self.wake();
         Ok(())
     }
 
     /// Deletes a stream; its readers end.
     pub fn delete_stream(&self, name: &str) {
-        self.fault(|streams| streams.by_name.remove(name));
+        self.lock().by_name.remove(name);
+        self.wake();
     }
 
     /// Lets the stream claim another retention than limits.
@@ -98,21 +97,17 @@ impl MemorySource {
 
     /// Deletes every event before `sequence`.
     pub fn purge_before(&self, stream: &str, sequence: Sequence) {
-        self.change(stream, |stream| {
-            stream.events = stream.events.split_off(&sequence);
-        });
+        self.change(stream, |stream| stream.purge_before(sequence));
     }
 
     /// Deletes one event.
     pub fn delete_event(&self, stream: &str, sequence: Sequence) {
-        self.change(stream, |stream| {
-            stream.events.remove(&sequence);
-        });
+        self.change(stream, |stream| stream.delete(sequence));
     }
 
     /// Ends all readers with an error, as a restarted server would.
     pub fn interrupt(&self) {
-        self.fault(|_| ());
+        self.fault(|_| {});
     }
 
     /// Makes every call fail for this reason and ends all readers, until [`Self::return_to_reach`].
@@ -132,6 +127,13 @@ impl MemorySource {
         stream.map_or_else(Vec::new, |stream| stream.openings.clone())
     }
 
+    /// How many readers are open now.
+    pub fn readers(&self, stream: &str) -> usize {
+        let streams = self.lock();
+        let stream = streams.by_name.get(stream);
+        stream.map_or(0, |stream| Arc::strong_count(&stream.life) - 1)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Streams> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +145,7 @@ impl MemorySource {
         self.wake();
     }
 
-    fn fault<T>(&self, fault: impl FnOnce(&mut Streams) -> T) {
+    fn fault(&self, fault: impl FnOnce(&mut Streams)) {
         let mut streams = self.lock();
         streams.faults += 1;
         fault(&mut streams);
@@ -176,9 +178,9 @@ impl MemorySource {
     ) -> Result<EventReader, SourceError> {
         let changes = self.changes.subscribe();
         let faults = self.lock().faults;
-        let pending = self.with_stream(name, |stream| {
+        let (pending, life) = self.with_stream(name, |stream| {
             stream.openings.push(opening);
-            Ok(stream.events.range(opening.after + 1..).count() as u64)
+            Ok((stream.pending(opening.after), Arc::clone(&stream.life)))
         })?;
         let reader = Reader {
             source: self.clone(),
@@ -187,6 +189,7 @@ impl MemorySource {
             limits,
             faults,
             changes,
+            life,
         };
         Ok(reader.start(pending))
     }
@@ -238,9 +241,7 @@ impl EventSource for MemorySource {
         stream: &'a str,
         sequence: Sequence,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
-        let time = self.with_stream(stream, |stream| {
-            Ok(stream.events.get(&sequence).map(|event| event.time))
-        });
+        let time = self.with_stream(stream, |stream| Ok(stream.time(sequence)));
         futures::future::ready(time).boxed()
     }
 

@@ -1,1 +1,162 @@
-//! Being written.
+//! A read model in memory: for tests, and for development runs that keep nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Checkpoint, ReadModelStore, StoreError};
+use crate::changes::{Change, Changes};
+use crate::definition::{Definition, Table};
+use crate::value::{Key, Row, Value};
+
+/// What was committed, as a file would hold it: it outlives its writers. Cheap to clone and share.
+#[derive(Debug, Clone)]
+pub struct MemoryReadModel {
+    tables: Arc<[Table]>,
+    committed: Arc<Mutex<Committed>>,
+}
+
+#[derive(Debug, Default)]
+struct Committed {
+    rows: Vec<BTreeMap<Key, Row>>,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl MemoryReadModel {
+    /// An empty one.
+    pub fn new(definition: &Definition) -> Self {
+        let committed = Committed {
+            rows: vec![BTreeMap::new(); definition.tables.len()],
+            checkpoint: None,
+        };
+        Self {
+            tables: definition.tables.clone().into(),
+            committed: Arc::new(Mutex::new(committed)),
+        }
+    }
+
+    /// The committed checkpoint.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.lock().checkpoint.clone()
+    }
+
+    /// The committed rows of a table, in the order of their keys.
+    pub fn rows(&self, table: usize) -> Vec<Row> {
+        self.lock().rows[table].values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Committed> {
+        // A commit is a few moves of checked values: nothing in it panics half-way.
+        self.committed
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The writer of a [`MemoryReadModel`].
+#[derive(Debug)]
+pub struct MemoryStore {
+    read_model: MemoryReadModel,
+    checkpoint: Option<Checkpoint>,
+    pending: Changes,
+    failed: bool,
+}
+
+impl MemoryStore {
+    /// Takes the read model over: from now on the commits of earlier writers are refused.
+    pub fn open(read_model: &MemoryReadModel) -> Self {
+        let mut committed = read_model.lock();
+        if let Some(checkpoint) = &mut committed.checkpoint {
+            checkpoint.epoch += 1;
+        }
+        Self {
+            checkpoint: committed.checkpoint.clone(),
+            pending: Changes::new(committed.rows.len()),
+            failed: false,
+            read_model: read_model.clone(),
+        }
+    }
+}
+
+impl ReadModelStore for MemoryStore {
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(match self.pending.get(table, key) {
+            Some(change) => change.row().cloned(),
+            None => self.read_model.lock().rows[table].get(key).cloned(),
+        })
+    }
+
+    fn find(
+        &mut self,
+        table: usize,
+        index: usize,
+        key: &[Value],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let columns = &self.read_model.tables[table].indexes[index];
+        let matches = |row: &&Row| {
+            columns
+                .iter()
+                .zip(key)
+                .all(|(&column, value)| row[column] == *value)
+        };
+        let committed = self.read_model.lock();
+        let mut found: BTreeMap<&Key, &Row> = committed.rows[table]
+            .iter()
+            .filter(|(key, row)| self.pending.get(table, key).is_none() && matches(row))
+            .collect();
+        found.extend(self.pending.sorted(table).into_iter().filter_map(
+            |(key, change)| match change {
+                Change::Put(row) if matches(&row) => Some((key, row)),
+                _ => None,
+            },
+        ));
+        Ok(found.into_values().take(limit).cloned().collect())
+    }
+
+    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+        let mut tables = self.read_model.tables.iter().enumerate();
+        let checked =
+            tables.try_for_each(|(i, table)| super::refuse_nan(table, &changes.sorted(i)));
+        self.failed |= checked.is_err();
+        self.pending.append(changes);
+        checked
+    }
+
+    fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::RollBackFirst);
+        }
+        let mut committed = self.read_model.lock();
+        if committed.checkpoint != self.checkpoint {
+            let found = Box::new(committed.checkpoint.clone());
+            drop(committed);
+            self.pending.clear();
+            return Err(StoreError::CheckpointMoved {
+                expected: Box::new(self.checkpoint.clone()),
+                found,
+            });
+        }
+        for (table, key, change) in self.pending.drain() {
+            match change {
+                Change::Put(row) => committed.rows[table].insert(key, row),
+                Change::Delete => committed.rows[table].remove(&key),
+            };
+        }
+        committed.checkpoint = Some(next.clone());
+        self.checkpoint = Some(next.clone());
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        self.pending.clear();
+        self.failed = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,295 @@
-//! Being written.
+//! A read model in one SQLite file, that people can open with the tools they have.
+//!
+//! Tables and columns are named as in the definition. Two tables of ours lie beside them:
+//! `_foldline_checkpoint` with at most one row, and `_foldline_meta` ([`Meta`]).
 
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::cache::{Cached, RowCache};
+use super::{Checkpoint, ReadModelStore, StoreError};
+use crate::changes::{Change, Changes};
+use crate::definition::Definition;
+use crate::value::{Key, Row, Value};
+
+mod checkpoint;
+mod file;
+mod meta;
 pub mod reader;
+mod row;
+mod schema;
+
+pub use meta::{Meta, read_meta};
+use schema::Statements;
+
+/// The write-ahead log is emptied by force beyond this many bytes. Readers that follow each other without
+/// a gap would otherwise let it grow for ever: it can start again only when nobody reads from it.
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The writer of one read model's file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    log_path: PathBuf,
+    /// The log's size at which it is emptied by force.
+    log_bytes_max: u64,
+    connection: Connection,
+    statements: Vec<Statements>,
+    checkpoint: Option<Checkpoint>,
+    /// Written into the open transaction and not yet committed.
+    pending: Changes,
+    /// Committed rows only.
+    cache: RowCache,
+    /// A write failed, so the open transaction holds only a part of what was asked for.
+    failed: bool,
+}
+
+impl SqliteStore {
+    /// Makes an empty read model at `path` and opens it. `digest` is that of the module that will build
+    /// it; rows are cached within `cache_bytes`.
+    ///
+    /// # Errors
+    /// If there is a file already, or it cannot be written.
+    pub fn create(
+        path: &Path,
+        definition: &Definition,
+        digest: &str,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
+        file::create(path, definition, digest)?;
+        Self::open(path, definition, cache_bytes)
+    }
+
+    /// Opens the read model at `path` and takes it over: from now on the commits of earlier writers are
+    /// refused.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongFile`] if it is no read model, or of another definition; others if the file
+    /// cannot be read and written.
+    pub fn open(
+        path: &Path,
+        definition: &Definition,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
+        let mut connection = file::open(path, definition)?;
+        let statements: Vec<_> = definition.tables.iter().map(Statements::new).collect();
+        let opened = prepare(&connection, &statements)
+            .and_then(|empty| Ok((empty, checkpoint::take_over(&mut connection)?)));
+        let (empty, checkpoint) = opened.map_err(|e| StoreError::sqlite(path, e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            log_path: file::beside(path, "-wal"),
+            log_bytes_max: LOG_BYTES_MAX,
+            connection,
+            checkpoint,
+            pending: Changes::new(statements.len()),
+            cache: RowCache::new(empty, cache_bytes),
+            statements,
+            failed: false,
+        })
+    }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, source)
+    }
+
+    /// Opens a transaction if none is open.
+    fn begin(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            self.connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .execute([])?;
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, changes: &Changes) -> Result<(), StoreError> {
+        self.begin().map_err(|e| self.error(e))?;
+        for (i, table) in self.statements.iter().enumerate() {
+            let sorted = changes.sorted(i);
+            super::refuse_nan(&table.table, &sorted)?;
+            write_table(&self.connection, table, &sorted).map_err(|e| self.error(e))?;
+        }
+        Ok(())
+    }
+
+    /// Commits rows and checkpoint; false, and nothing committed, when the checkpoint is not as expected.
+    fn commit_all(&self, next: &Checkpoint) -> rusqlite::Result<bool> {
+        self.begin()?;
+        let replaced = checkpoint::replace(&self.connection, self.checkpoint.as_ref(), next)?;
+        if replaced {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(replaced)
+    }
+
+    fn checkpoint_moved(&mut self) -> StoreError {
+        let found = self
+            .rollback()
+            .and_then(|()| checkpoint::read(&self.connection).map_err(|e| self.error(e)));
+        match found {
+            Ok(found) => StoreError::CheckpointMoved {
+                expected: Box::new(self.checkpoint.clone()),
+                found: Box::new(found),
+            },
+            Err(e) => e,
+        }
+    }
+
+    fn read(&self, table: usize, key: &[Value]) -> rusqlite::Result<Option<Row>> {
+        let statements = &self.statements[table];
+        let mut statement = self.connection.prepare_cached(&statements.get)?;
+        row::bind(&mut statement, key)?;
+        let mut rows = statement.raw_query();
+        let row = rows.next()?;
+        row.map(|row| row::read(row, &statements.table.columns))
+            .transpose()
+    }
+
+    fn read_index(
+        &self,
+        table: usize,
+        index: usize,
+        key: &[Value],
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Row>> {
+        let statements = &self.statements[table];
+        let mut statement = self.connection.prepare_cached(&statements.find[index])?;
+        row::bind(&mut statement, key)?;
+        statement.raw_bind_parameter(key.len() + 1, i64::try_from(limit).unwrap_or(i64::MAX))?;
+        let (mut rows, mut found) = (statement.raw_query(), Vec::new());
+        while let Some(row) = rows.next()? {
+            found.push(row::read(row, &statements.table.columns)?);
+        }
+        Ok(found)
+    }
+
+    /// Empties the write-ahead log when it has grown too far. What is committed is safe either way, so a
+    /// failure is told and tried again when the log has grown as far once more.
+    fn bound_log(&mut self) {
+        let length = std::fs::metadata(&self.log_path).map_or(0, |file| file.len());
+        if length <= self.log_bytes_max {
+            return;
+        }
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, bool>(0)
+            });
+        self.log_bytes_max = match busy {
+            Ok(false) => LOG_BYTES_MAX,
+            other => {
+                let file = self.log_path.display();
+                tracing::warn!(%file, bytes = length, result = ?other, "a long read keeps the write-ahead log from being emptied");
+                length + LOG_BYTES_MAX
+            }
+        };
+    }
+}
+
+impl ReadModelStore for SqliteStore {
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<Row>, StoreError> {
+        if let Some(change) = self.pending.get(table, key) {
+            return Ok(change.row().cloned());
+        }
+        match self.cache.get(table, key) {
+            Cached::Row(row) => return Ok(Some(row.clone())),
+            Cached::Absent => return Ok(None),
+            Cached::Unknown => {}
+        }
+        let row = self.read(table, key).map_err(|e| self.error(e))?;
+        self.cache.insert(table, key.to_vec(), row.clone());
+        Ok(row)
+    }
+
+    fn find(
+        &mut self,
+        table: usize,
+        index: usize,
+        key: &[Value],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read_index(table, index, key, limit)
+            .map_err(|e| self.error(e))
+    }
+
+    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let written = self.write_all(changes);
+        self.failed |= written.is_err();
+        self.pending.append(changes);
+        written
+    }
+
+    fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::RollBackFirst);
+        }
+        match self.commit_all(next) {
+            Ok(true) => {}
+            Ok(false) => return Err(self.checkpoint_moved()),
+            Err(e) => {
+                // What prevented the commit says more than what prevents the rollback after it.
+                let _ = self.rollback();
+                return Err(self.error(e));
+            }
+        }
+        for (table, key, change) in self.pending.drain() {
+            self.cache.insert(table, key, change.into_row());
+        }
+        self.checkpoint = Some(next.clone());
+        self.bound_log();
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        self.pending.clear();
+        self.failed = false;
+        // On some errors SQLite has rolled back by itself.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        let ended = self.connection.execute_batch("ROLLBACK");
+        ended.map_err(|e| self.error(e))
+    }
+}
+
+/// Prepares every statement, so that a table that does not fit shows now; says which tables are empty.
+fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<Vec<bool>> {
+    let of_tables: usize = statements.iter().map(|table| table.iter().count()).sum();
+    // Beside them: begin, commit, and three of the checkpoint.
+    connection.set_prepared_statement_cache_capacity(of_tables + 8);
+    for sql in statements.iter().flat_map(Statements::iter) {
+        connection.prepare_cached(sql)?;
+    }
+    let empty = |table: &Statements| Ok(!connection.prepare_cached(&table.any)?.exists([])?);
+    statements.iter().map(empty).collect()
+}
+
+fn write_table(
+    connection: &Connection,
+    statements: &Statements,
+    changes: &[(&Key, &Change)],
+) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(&statements.put)?;
+    let mut delete = connection.prepare_cached(&statements.delete)?;
+    for (key, change) in changes {
+        let (statement, values) = match change {
+            Change::Put(row) => (&mut put, row),
+            Change::Delete => (&mut delete, *key),
+        };
+        row::bind(statement, values)?;
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,11 @@ impl Runner {
             }
         }
         self.progress.state(State::Stopped, None);
-        tracing::info!(projection = self.name, checkpoint = self.progress.checkpoint(), "stopped");
+        tracing::info!(
+            projection = self.name,
+            checkpoint = self.progress.checkpoint(),
+            "stopped"
+        );
     }
 
     /// Until the time is over, a new module arrives, or the projection is stopped.
@@ -137,8 +141,15 @@ impl Runner {
     async fn attempt(&mut self) -> Result<(), Failure> {
         let module = self.module.borrow_and_update().clone();
         let store = self.open(module.clone()).await?;
-        let Opened { session, checkpoint } = self.place(store, &module).await?;
-        let subscription = self.shared.readers.subscribe(&checkpoint.stream, checkpoint.sequence).await?;
+        let Opened {
+            session,
+            checkpoint,
+        } = self.place(store, &module).await?;
+        let subscription = self
+            .shared
+            .readers
+            .subscribe(&checkpoint.stream, checkpoint.sequence)
+            .await?;
         let task = Task {
             instance: recovery::start(module.clone(), self.shared.guest_limits, session)?,
             filters: filters(&module),
@@ -158,11 +169,14 @@ impl Runner {
         let shared = Arc::clone(&self.shared);
         let (path, store) = blocking(move || {
             let cache = shared.config.store.cache_bytes();
-            shared.folder.open_or_create(&module.definition, &module.digest, cache)
+            shared
+                .folder
+                .open_or_create(&module.definition, &module.digest, cache)
         })
         .await??;
         let definition = (*self.module.borrow().definition).clone();
-        self.directory.serve(&self.name, ReadModelFile { path, definition });
+        self.directory
+            .serve(&self.name, ReadModelFile { path, definition });
         Ok(store)
     }
 
@@ -191,7 +205,10 @@ impl Runner {
             epoch: 1,
         });
         let session = Session::new(Box::new(store), module.definition.tables.len());
-        Ok(Opened { session, checkpoint })
+        Ok(Opened {
+            session,
+            checkpoint,
+        })
     }
 
     /// Runs the loop on its thread and looks at it once a second.
@@ -249,7 +266,11 @@ fn first_status(file: &str, module: &GuestModule) -> Status {
             state: "live".into(),
             checkpoint: 0,
         }],
-        tables: definition.tables.iter().map(|table| table.name.clone()).collect(),
+        tables: definition
+            .tables
+            .iter()
+            .map(|table| table.name.clone())
+            .collect(),
         dead_letters: 0,
         held_keys: 0,
         last_error: None,
@@ -266,7 +287,11 @@ struct Backoff {
 impl Backoff {
     fn new(config: &Config) -> Self {
         let (min, max) = (config.recovery.restart_min(), config.recovery.restart_max());
-        Self { min, max, next: min }
+        Self {
+            min,
+            max,
+            next: min,
+        }
     }
 
     fn next(&mut self) -> Duration {

@@ -96,7 +96,12 @@ fn differences(new: &Definition, live: &Definition) -> String {
         parts.push("the event key".to_owned());
     }
     let changed = |table: &&crate::definition::Table| !live.tables.contains(table);
-    parts.extend(new.tables.iter().filter(changed).map(|table| format!("table {}", table.name)));
+    parts.extend(
+        new.tables
+            .iter()
+            .filter(changed)
+            .map(|table| format!("table {}", table.name)),
+    );
     if new.tables.len() != live.tables.len() || parts.is_empty() {
         parts.push("the tables".to_owned());
     }
@@ -149,16 +154,26 @@ mod tests {
     fn same_version_and_definition_is_a_reload_and_the_same_digest_is_nothing() {
         let one = definition(1, "id");
         let running = module("a.wasm", &one, "d1");
-        assert_eq!(beside(module("a.wasm", &one, "d2"), running), Verdict::Reload);
+        assert_eq!(
+            beside(module("a.wasm", &one, "d2"), running),
+            Verdict::Reload
+        );
         assert_eq!(beside(running, running), Verdict::Unchanged);
     }
 
     #[test]
     fn other_versions_and_definitions_are_refused_with_the_difference() {
-        let (one, two, other) = (definition(1, "id"), definition(2, "id"), definition(1, "key"));
+        let (one, two, other) = (
+            definition(1, "id"),
+            definition(2, "id"),
+            definition(1, "key"),
+        );
         let running = module("a.wasm", &one, "d1");
         let higher = refused(beside(module("a.wasm", &two, "d2"), running));
-        assert!(higher.contains("version 2") && higher.contains("version 1"), "{higher}");
+        assert!(
+            higher.contains("version 2") && higher.contains("version 1"),
+            "{higher}"
+        );
         let differs = refused(beside(module("a.wasm", &other, "d2"), running));
         assert!(differs.contains("table orders differ"), "{differs}");
     }
@@ -174,7 +189,10 @@ mod tests {
     fn a_read_model_is_only_continued_by_its_own_definition() {
         let (one, two) = (definition(1, "id"), definition(2, "id"));
         assert_eq!(at_start(module("a.wasm", &one, "d1"), None), Verdict::Start);
-        assert_eq!(at_start(module("a.wasm", &one, "d1"), Some(&one)), Verdict::Start);
+        assert_eq!(
+            at_start(module("a.wasm", &one, "d1"), Some(&one)),
+            Verdict::Start
+        );
         refused(at_start(module("a.wasm", &one, "d1"), Some(&two)));
     }
 }

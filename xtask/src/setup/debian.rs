@@ -30,7 +30,7 @@ const LINKER: &str = "wasm-ld-19";
 /// The packages have about 150 MB.
 const APT_LIMIT: Duration = Duration::from_secs(900);
 /// Debian's cargo and rustc with the standard library they lack.
-pub(crate) struct Toolchain {
+pub struct Toolchain {
     /// Version of the packages, like `1.96.0+dfsg1-1~deb12u2`.
     version: String,
     /// Has `lib/rustlib/wasm32-unknown-unknown/lib`.
@@ -41,7 +41,7 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// Debian's cargo. The flags are for the target alone and are added to those of
     /// `.cargo/config.toml`; macros and build scripts are compiled for this machine without them.
-    pub(crate) fn cargo(&self, workspace: &Workspace) -> Command {
+    pub fn cargo(&self, workspace: &Workspace) -> Command {
         let mut command = Command::new(CARGO);
         command
             .current_dir(&workspace.root)

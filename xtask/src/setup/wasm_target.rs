@@ -15,13 +15,14 @@ use crate::process;
 use crate::setup::{debian, say};
 use crate::workspace::Workspace;
 
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+/// Guests are compiled for this target: it brings no imports of its own.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The download has about 20 MB; rustup without a network gives up by itself before this.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
 
 /// How guests are compiled.
-pub(crate) enum GuestToolchain {
+pub enum GuestToolchain {
     /// The cargo and rustc that compile the host.
     Host,
     /// Debian's cargo and rustc, with a standard library built into the project.
@@ -31,7 +32,7 @@ pub(crate) enum GuestToolchain {
 impl GuestToolchain {
     /// A cargo that can build for [`TARGET`], run from the workspace root. Compiler flags of the
     /// environment are meant for the host and would replace those of `.cargo/config.toml`.
-    pub(crate) fn cargo(&self, workspace: &Workspace) -> Command {
+    pub fn cargo(&self, workspace: &Workspace) -> Command {
         let mut command = workspace.cargo();
         if let Self::Debian(toolchain) = self {
             command = toolchain.cargo(workspace);

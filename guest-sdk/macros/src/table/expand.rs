@@ -97,15 +97,15 @@ fn to_value(field: &Field<'_>) -> TokenStream {
 }
 
 fn from_value(field: &Field<'_>) -> TokenStream {
-    let ident = field.ident;
+    let Field { ident, ty, .. } = field;
     let next = if field.json && field.optional {
-        quote!(next_json_or_null)
+        quote!(columns.next_json_or_null()?)
     } else if field.json {
-        quote!(next_json)
+        quote!(columns.next_json()?)
     } else {
-        quote!(next)
+        quote_spanned!(ty.span()=> columns.next::<#ty>()?)
     };
-    quote!(#ident: columns.#next()?)
+    quote!(#ident: #next)
 }
 
 /// One function per index, `by_customer_id`, that says what to find.

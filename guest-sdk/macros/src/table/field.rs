@@ -3,6 +3,7 @@
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, LitStr, Type};
 
+use super::types;
 use crate::errors::Errors;
 use crate::name;
 
@@ -31,17 +32,7 @@ impl<'a> Field<'a> {
             .note(column_name(ident, &field.attrs))
             .unwrap_or_default();
         check_bare(&field.attrs, &mut errors);
-        check_type(&field.ty, json, &mut errors);
-        if json && (key || index) {
-            errors.at(&field.ty, "a JSON column cannot be part of a key or an index: the equality of JSON is a trap; store a String or an integer");
-        }
-        let optional = last_segment(&field.ty).is_some_and(|ident| ident == "Option");
-        if key && optional {
-            errors.at(
-                &field.ty,
-                "a key is never null: remove `Option`, or put `#[key]` on another field",
-            );
-        }
+        let (optional, _) = types::split_option(&field.ty);
         errors.finish(Field {
             ident,
             ty: &field.ty,
@@ -98,37 +89,4 @@ fn column_name(ident: &Ident, attributes: &[Attribute]) -> syn::Result<String> {
             format!("{message}; set it with `#[column(name = \"…\")]`"),
         ),
     })
-}
-
-/// Types that people try first and for which there is a better answer than a list of all types.
-fn check_type(ty: &Type, json: bool, errors: &mut Errors) {
-    if json {
-        return;
-    }
-    if let Type::Reference(_) = ty {
-        errors.at(
-            ty,
-            "a row owns its data: write String instead of &str, Vec<u8> instead of &[u8]",
-        );
-    }
-    let Some(ident) = last_segment(ty) else {
-        return;
-    };
-    match ident.to_string().as_str() {
-        "u64" | "usize" | "u128" | "i128" | "isize" => errors.at(
-            ty,
-            format!("`{ident}` cannot be a column: integers are signed and have 64 bits; write i64, or String where the numbers are larger"),
-        ),
-        "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet" => {
-            errors.at(ty, format!("`{ident}` cannot be a column as it is: write `#[json]` above it to store it as a JSON column"));
-        }
-        _ => {}
-    }
-}
-
-fn last_segment(ty: &Type) -> Option<&Ident> {
-    match ty {
-        Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
-        _ => None,
-    }
 }

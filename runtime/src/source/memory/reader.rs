@@ -1,5 +1,7 @@
 //! Reading a stream in memory.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -20,6 +22,8 @@ pub(super) struct Reader {
     /// Faults before it was opened; one more ends it.
     pub(super) faults: u64,
     pub(super) changes: watch::Receiver<u64>,
+    /// The stream it was opened on.
+    pub(super) life: Arc<()>,
 }
 
 impl Reader {
@@ -53,13 +57,14 @@ impl Reader {
 
     fn pack(&mut self) -> Result<Option<Batch>, SourceError> {
         let streams = self.source.lock();
-        let stream = streams.by_name.get(&self.stream);
-        let Some(stream) = stream.filter(|_| streams.faults == self.faults) else {
-            return Err(SourceError::Interrupted {
+        let stream = streams
+            .by_name
+            .get(&self.stream)
+            .filter(|stream| Arc::ptr_eq(&stream.life, &self.life) && streams.faults == self.faults)
+            .ok_or_else(|| SourceError::Interrupted {
                 stream: self.stream.clone(),
                 reason: "the source was interrupted".into(),
-            });
-        };
+            })?;
         let batch = stream.pack(self.at, self.limits);
         self.at = batch.as_ref().map_or(self.at, |b| b.through().sequence);
         Ok(batch)

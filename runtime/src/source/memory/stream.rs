@@ -1,6 +1,7 @@
 //! What one stream in memory holds.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Opening;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
@@ -12,12 +13,22 @@ use crate::subject::SubjectFilter;
 pub(super) struct Stream {
     pub(super) subjects: Vec<SubjectFilter>,
     pub(super) retention: Option<String>,
-    pub(super) events: BTreeMap<Sequence, Event>,
-    pub(super) last_sequence: Sequence,
+    /// By rising sequence.
+    events: VecDeque<Event>,
+    last_sequence: Sequence,
     pub(super) openings: Vec<Opening>,
+    /// Each reader holds a clone: counts them, and tells this stream from one that takes its place.
+    pub(super) life: Arc<()>,
 }
 
 impl Stream {
+    pub(super) fn new(subjects: Vec<SubjectFilter>) -> Self {
+        Self {
+            subjects,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn holds(&self, filters: &[SubjectFilter]) -> bool {
         let mut subjects = self.subjects.iter();
         subjects.any(|subject| filters.iter().any(|filter| filter.overlaps(subject)))
@@ -32,43 +43,65 @@ impl Stream {
         payload: &[u8],
     ) -> Sequence {
         self.last_sequence += 1;
-        let event = Event {
+        self.events.push_back(Event {
             sequence: self.last_sequence,
             time,
             subject: subject.to_owned(),
             headers: headers.to_vec().into(),
             payload: payload.to_vec().into(),
-        };
-        self.events.insert(event.sequence, event);
+        });
         self.last_sequence
     }
 
     pub(super) fn state(&self) -> StreamState {
-        let first = self.events.keys().next().copied();
+        let first = self.events.front().map(|event| event.sequence);
         StreamState {
             first_sequence: first.unwrap_or(self.last_sequence + 1),
             last_sequence: self.last_sequence,
         }
     }
 
+    pub(super) fn time(&self, sequence: Sequence) -> Option<Timestamp> {
+        let event = self
+            .events
+            .get(self.index_after(sequence.checked_sub(1)?))?;
+        (event.sequence == sequence).then_some(event.time)
+    }
+
+    /// Number of events behind `sequence`.
+    pub(super) fn pending(&self, sequence: Sequence) -> u64 {
+        (self.events.len() - self.index_after(sequence)) as u64
+    }
+
+    pub(super) fn purge_before(&mut self, sequence: Sequence) {
+        self.events.retain(|event| event.sequence >= sequence);
+    }
+
+    pub(super) fn delete(&mut self, sequence: Sequence) {
+        self.events.retain(|event| event.sequence != sequence);
+    }
+
     /// What follows `after`, up to `limits`; none when nothing does.
     pub(super) fn pack(&self, after: Sequence, limits: BatchLimits) -> Option<Batch> {
         let mut builder = BatchBuilder::default();
         let mut through = Position::default();
-        let mut rest = self.events.range(after + 1..).map(|(_, event)| event);
-        let mut waiting = rest.clone().count() as u64;
-        let fits = |builder: &BatchBuilder, event: &&Event| {
+        for event in self.events.range(self.index_after(after)..) {
             let bytes = event.subject.len() + event.headers.len() + event.payload.len();
-            !builder.is_full(bytes, limits)
-        };
-        while let Some(event) = rest.next().filter(|event| fits(&builder, event)) {
+            if builder.is_full(bytes, limits) {
+                break;
+            }
             builder.push_event(event);
-            waiting -= 1;
             through = Position {
                 sequence: event.sequence,
                 time: event.time,
             };
         }
-        (!builder.is_empty()).then(|| builder.finish(through, waiting))
+        let pending = self.pending(through.sequence);
+        (!builder.is_empty()).then(|| builder.finish(through, pending))
+    }
+
+    fn index_after(&self, sequence: Sequence) -> usize {
+        self.events
+            .partition_point(|event| event.sequence <= sequence)
     }
 }

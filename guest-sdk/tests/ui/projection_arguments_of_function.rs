@@ -1,0 +1,16 @@
+#![allow(unused_imports)]
+
+use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+
+#[derive(Table)]
+struct Order {
+    #[key]
+    order_id: String,
+}
+
+#[projection(name = "orders", version = 1, subjects = ["orders.>"], tables = [Order])]
+fn orders(_: &Event) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

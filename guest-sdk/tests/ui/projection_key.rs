@@ -1,0 +1,14 @@
+use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+
+#[derive(Table)]
+struct Order {
+    #[key]
+    order_id: String,
+}
+
+#[projection(name = "orders", version = 1, subjects = ["orders.>"], tables = [Order], key = token(1))]
+fn orders(_: &Event, _: &mut ReadModel) -> Result<()> {
+    Ok(())
+}
+
+fn main() {}

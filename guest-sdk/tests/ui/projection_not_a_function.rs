@@ -1,0 +1,14 @@
+#![allow(unused_imports)]
+
+use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+
+#[derive(Table)]
+struct Order {
+    #[key]
+    order_id: String,
+}
+
+#[projection(name = "orders", version = 1, subjects = ["orders.>"], tables = [Order])]
+struct Orders;
+
+fn main() {}

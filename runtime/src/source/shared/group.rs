@@ -1,0 +1,212 @@
+//! Subscribers that are fed by one reader.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::NEAR;
+use super::queue::{Appetite, Queue};
+use crate::batch::Batch;
+use crate::event::{Position, Sequence};
+use crate::source::Lane;
+
+/// Subscribers at about the same place of one stream.
+pub(super) struct Group {
+    pub(super) stream: String,
+    /// Wakes the group's task: something was taken, somebody came or went.
+    pub(super) wake: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+struct State {
+    members: Vec<Arc<Queue>>,
+    /// The place up to which the members were fed; some may be ahead, none behind.
+    position: Position,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was read yet: whoever is near may join, ahead or behind.
+    Gathering,
+    /// Without a reader: it is being opened, or there is no room for what it would read.
+    Parked,
+    Reading(Lane),
+}
+
+/// What became of a batch.
+pub(super) enum Offer {
+    /// Every member has it, except those that were detached because they had no room.
+    Delivered {
+        /// These.
+        detached: Vec<Arc<Queue>>,
+    },
+    /// Somebody has no room.
+    Wait {
+        /// Whether somebody else has run out of work.
+        starving: bool,
+    },
+    /// Nobody is here.
+    Nobody,
+}
+
+impl Group {
+    /// A group for everybody who starts near `after`, and a place in it.
+    pub(super) fn gathering(stream: &str, after: Sequence) -> (Self, Arc<Queue>) {
+        let group = Self::new(stream, start(after), Phase::Gathering);
+        let queue = group.lock().add(after, &group.wake);
+        (group, queue)
+    }
+
+    /// A group for a subscriber who had no room in another.
+    pub(super) fn detached(stream: &str, queue: Arc<Queue>) -> Self {
+        let group = Self::new(stream, queue.fed(), Phase::Parked);
+        queue.fed_by(Arc::clone(&group.wake));
+        group.lock().members.push(queue);
+        group
+    }
+
+    fn new(stream: &str, position: Position, phase: Phase) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            wake: Arc::new(Notify::new()),
+            state: Mutex::new(State {
+                members: Vec::new(),
+                position,
+                phase,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a subscriber that starts behind `after`, if the group will still come past it soon.
+    pub(super) fn join(&self, after: Sequence) -> Option<Arc<Queue>> {
+        let mut state = self.lock();
+        let at = state.position.sequence;
+        match state.phase {
+            Phase::Gathering if at.abs_diff(after) <= NEAR => {
+                state.position = state.position.min(start(after));
+            }
+            Phase::Gathering => return None,
+            _ if !reaches_soon(at, after) => return None,
+            _ => {}
+        }
+        self.wake.notify_one();
+        Some(state.add(after, &self.wake))
+    }
+
+    /// Takes in everybody from `other`, if this is the live group and they miss nothing by coming over.
+    ///
+    /// Called with the registry locked, so no two groups can take in each other.
+    pub(super) fn take_over(&self, other: &Self) -> bool {
+        // Both stay locked: between the look and the move neither may read on.
+        let mut state = self.lock();
+        let mut theirs = other.lock();
+        let live = state.phase == Phase::Reading(Lane::Live);
+        if !live || !reaches_soon(state.position.sequence, theirs.position.sequence) {
+            return false;
+        }
+        for queue in theirs.members.drain(..) {
+            queue.fed_by(Arc::clone(&self.wake));
+            state.members.push(queue);
+        }
+        self.wake.notify_one();
+        true
+    }
+
+    /// Everybody leaves.
+    pub(super) fn leave(&self) -> Vec<Arc<Queue>> {
+        std::mem::take(&mut self.lock().members)
+    }
+
+    /// Whether nobody is here, not counting those that have ended their subscription.
+    pub(super) fn is_empty(&self) -> bool {
+        let mut state = self.lock();
+        state.members.retain(|queue| !queue.is_closed());
+        state.members.is_empty()
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.lock().phase == Phase::Reading(Lane::Live)
+    }
+
+    /// Where to open a reader. From now on nobody may join who is behind that.
+    pub(super) fn place_to_read(&self) -> Position {
+        let mut state = self.lock();
+        state.phase = Phase::Parked;
+        state.position
+    }
+
+    /// A reader stands behind the group from now on.
+    pub(super) fn opened(&self, lane: Lane) {
+        let mut state = self.lock();
+        state.phase = Phase::Reading(lane);
+        state.members.iter().for_each(|queue| queue.opened());
+    }
+
+    /// The reader was given up until there is room again.
+    pub(super) fn parked(&self) {
+        self.lock().phase = Phase::Parked;
+    }
+
+    /// Whether somebody has taken enough to make reading worth while.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.members.iter().any(|queue| queue.is_half_empty())
+    }
+
+    /// Feeds `batch` to all members at once, or to nobody; those without room are detached if the others have
+    /// lost their patience.
+    pub(super) fn offer(&self, batch: &Arc<Batch>, patient: bool) -> Offer {
+        let mut state = self.lock();
+        let (mut fed, mut full, mut starving) = (Vec::new(), Vec::new(), false);
+        for queue in &state.members {
+            match queue.appetite(batch) {
+                Appetite::Closed => {}
+                Appetite::Full => full.push(Arc::clone(queue)),
+                appetite => {
+                    starving |= appetite == Appetite::Starving;
+                    fed.push(Arc::clone(queue));
+                }
+            }
+        }
+        if fed.is_empty() && full.is_empty() {
+            return Offer::Nobody;
+        }
+        if !full.is_empty() && (patient || !starving) {
+            return Offer::Wait { starving };
+        }
+        fed.iter().for_each(|queue| queue.feed(batch));
+        state.members = fed;
+        state.position = batch.through();
+        Offer::Delivered { detached: full }
+    }
+}
+
+impl State {
+    fn add(&mut self, after: Sequence, wake: &Arc<Notify>) -> Arc<Queue> {
+        let queue = Arc::new(Queue::new(start(after), Arc::clone(wake)));
+        if matches!(self.phase, Phase::Reading(_)) {
+            queue.opened();
+        }
+        self.members.push(Arc::clone(&queue));
+        queue
+    }
+}
+
+/// Whether a reader at `at` passes `place` soon.
+fn reaches_soon(at: Sequence, place: Sequence) -> bool {
+    at <= place && place - at <= NEAR
+}
+
+/// The place of a subscriber that has read nothing: its time is not known here.
+fn start(after: Sequence) -> Position {
+    Position {
+        sequence: after,
+        time: 0,
+    }
+}

@@ -1,0 +1,216 @@
+//! The task of one group: reads for it as long as somebody is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::group::{Group, Offer};
+use super::{GATHER, Registry};
+use crate::batch::Batch;
+use crate::source::{EventReader, Lane, SourceError, position};
+
+/// A group this close to the stream's end counts as caught up.
+const CLOSE: u64 = 1_000;
+/// A group further than this from the stream's end reads on the connection for replays. Well above [`CLOSE`],
+/// so that a group does not go back and forth.
+const FAR: u64 = 10_000;
+/// A reader that nobody takes from is given up after this time, and opened again when there is room: the
+/// server would forget its consumer later anyway, and that would look like a fault.
+const PARK_AFTER: Duration = Duration::from_secs(2);
+
+/// Reads for one group.
+pub(super) struct Reading {
+    registry: Arc<Registry>,
+    group: Arc<Group>,
+    patience: Patience,
+}
+
+/// Why a reader was closed without an error.
+enum Closed {
+    /// Another one is to go on from the group's position, on this lane.
+    Reopen(Lane),
+    /// Another one is to go on when there is room.
+    Park,
+    /// The group is no more.
+    Done,
+}
+
+impl Reading {
+    pub(super) fn start(registry: Arc<Registry>, group: Arc<Group>) {
+        let reading = Self {
+            registry,
+            group,
+            patience: Patience::new(),
+        };
+        tokio::spawn(reading.run());
+    }
+
+    async fn run(mut self) {
+        sleep(GATHER).await;
+        if let Err(error) = self.read_all().await {
+            tracing::debug!(stream = %self.group.stream, %error, "reading ended");
+            self.registry.fail(&self.group, &error);
+        }
+    }
+
+    async fn read_all(&mut self) -> Result<(), SourceError> {
+        let mut lane = None;
+        while self.wait_for_room().await {
+            lane = match self.read(lane).await? {
+                Closed::Reopen(lane) => Some(lane),
+                Closed::Park => None,
+                Closed::Done => break,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether there is anybody to read for, once there is room for what is read.
+    async fn wait_for_room(&self) -> bool {
+        while !self.registry.leave(&self.group) {
+            if self.group.has_room() {
+                return true;
+            }
+            self.group.wake.notified().await;
+        }
+        false
+    }
+
+    /// Opens a reader, on the lane that the distance to the stream's end asks for if none is given.
+    async fn open(&self, lane: Option<Lane>) -> Result<(EventReader, Lane), SourceError> {
+        let (source, stream) = (&*self.registry.source, &*self.group.stream);
+        let at = self.group.place_to_read();
+        // Without a time the place is a subscriber's start, which it has checked itself.
+        let last_sequence = match at.time {
+            0 => source.stream_state(stream).await?.last_sequence,
+            _ => position::resume(source, stream, at).await?.last_sequence,
+        };
+        let far = last_sequence.saturating_sub(at.sequence) > FAR;
+        let lane = lane.unwrap_or(if far { Lane::Replay } else { Lane::Live });
+        let limits = self.registry.limits;
+        let reader = source.read(stream, at.sequence, lane, limits).await?;
+        self.group.opened(lane);
+        Ok((reader, lane))
+    }
+
+    async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
+        let (mut reader, lane) = self.open(lane).await?;
+        let mut pending = reader.pending;
+        loop {
+            if let Some(closed) = self.change_place(pending, lane) {
+                return Ok(closed);
+            }
+            let batch = tokio::select! {
+                batch = reader.batches.recv() => batch.unwrap_or_else(|| Err(self.stopped()))?,
+                () = self.group.wake.notified() => {
+                    if self.registry.leave(&self.group) {
+                        return Ok(Closed::Done);
+                    }
+                    continue;
+                }
+            };
+            pending = batch.pending();
+            if let Some(closed) = self.deliver(&Arc::new(batch)).await {
+                return Ok(closed);
+            }
+        }
+    }
+
+    /// Joins the live group, becomes it, or stops being it, as the distance to the stream's end demands.
+    fn change_place(&self, pending: u64, lane: Lane) -> Option<Closed> {
+        let close = pending <= CLOSE;
+        if close && self.registry.merge(&self.group) {
+            return Some(Closed::Done);
+        }
+        match lane {
+            Lane::Replay if close && !self.registry.has_other_live(&self.group) => {
+                Some(Closed::Reopen(Lane::Live))
+            }
+            Lane::Live if pending > FAR => Some(Closed::Reopen(Lane::Replay)),
+            _ => None,
+        }
+    }
+
+    /// Feeds a batch to the group; says so when its reader is not needed afterwards.
+    async fn deliver(&mut self, batch: &Arc<Batch>) -> Option<Closed> {
+        let park_at = Instant::now() + PARK_AFTER;
+        loop {
+            match self.group.offer(batch, self.patience.is_left()) {
+                Offer::Delivered { detached } => {
+                    for queue in detached {
+                        self.registry.detach(&self.group.stream, queue);
+                    }
+                    self.patience.grow();
+                    return None;
+                }
+                Offer::Nobody if self.registry.leave(&self.group) => return Some(Closed::Done),
+                Offer::Nobody => {}
+                Offer::Wait { starving: true } => self.patience.spend(&self.group.wake).await,
+                Offer::Wait { starving: false } => {
+                    if timeout_at(park_at, self.group.wake.notified())
+                        .await
+                        .is_err()
+                    {
+                        self.group.parked();
+                        return Some(Closed::Park);
+                    }
+                }
+            }
+        }
+    }
+
+    fn stopped(&self) -> SourceError {
+        SourceError::Interrupted {
+            stream: self.group.stream.clone(),
+            reason: "the reader stopped".into(),
+        }
+    }
+}
+
+impl Drop for Reading {
+    /// Leaves nobody waiting should the task be stopped or panic; does nothing after a regular end.
+    fn drop(&mut self) {
+        self.registry.fail(&self.group, &self.stopped());
+    }
+}
+
+/// How long a group still lets some of its members starve for one that is slower.
+///
+/// Projections of nearly the same speed share a reader although each waits for the other now and then: up to
+/// a fifth of the time. One that is slower than that uses up the patience and is detached.
+struct Patience {
+    left: Duration,
+    /// When it last grew.
+    grown: Instant,
+}
+
+impl Patience {
+    /// Most of it: what a live projection may notice of another that is stuck, once.
+    const MOST: Duration = Duration::from_millis(100);
+
+    fn new() -> Self {
+        Self {
+            left: Self::MOST,
+            grown: Instant::now(),
+        }
+    }
+
+    fn is_left(&self) -> bool {
+        !self.left.is_zero()
+    }
+
+    fn grow(&mut self) {
+        self.left = Self::MOST.min(self.left + self.grown.elapsed() / 5);
+        self.grown = Instant::now();
+    }
+
+    /// Waits for a change in the group, no longer than patience lasts.
+    async fn spend(&mut self, change: &Notify) {
+        let began = Instant::now();
+        // Whether there was a change, the next offer shows.
+        let _ = timeout(self.left, change.notified()).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+    }
+}

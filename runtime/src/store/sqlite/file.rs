@@ -1,0 +1,119 @@
+//! Making and opening a read model's file.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{meta, schema};
+use crate::definition::Definition;
+use crate::store::StoreError;
+
+/// How long to wait for a lock that another program holds on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// SQLite's own page cache, in KiB. Rows are cached before it; it serves the inner pages of the B-trees.
+const PAGE_CACHE_KIB: i64 = 32 * 1024;
+
+/// Pages of 4 KiB in the write-ahead log before a commit moves them into the database.
+const CHECKPOINT_PAGES: i64 = 4 * 1024;
+
+/// The write-ahead log's file is cut to this many bytes when it starts again.
+const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// Makes the file, empty. It appears under its name only when it is complete, so a crash leaves nothing
+/// that could be taken for a read model.
+pub(super) fn create(path: &Path, definition: &Definition, digest: &str) -> Result<(), StoreError> {
+    if path.exists() {
+        return Err(StoreError::wrong_file(path, "it is there already"));
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, e))?;
+    let draft = beside(path, ".new");
+    remove_with_companions(&draft)?;
+    build(&draft, definition, digest).map_err(|e| StoreError::sqlite(&draft, e))?;
+    // A log left behind by a file of this name would be read as this one's.
+    remove_with_companions(path)?;
+    publish(&draft, path).map_err(|e| StoreError::io(path, e))
+}
+
+fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", meta::APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", meta::FORMAT)?;
+    transaction.execute_batch(schema::OWN_TABLES)?;
+    transaction.execute_batch(&schema::create(definition))?;
+    let json = serde_json::to_string(definition)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    let now = OffsetDateTime::now_utc()
+        .format(&Rfc3339)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    let format = meta::FORMAT.to_string();
+    transaction.execute(
+        "INSERT INTO _foldline_meta VALUES ('format', ?), ('definition', ?), ('digest', ?), ('created', ?)",
+        params![format, json, digest, now],
+    )?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, e)| e)
+}
+
+/// Gives the finished file its name, durably.
+fn publish(draft: &Path, path: &Path) -> std::io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    fs::rename(draft, path)?;
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Opens a read model for writing and prepares every statement of `statements`.
+pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, StoreError> {
+    meta::check_header(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .and_then(|connection| configure(&connection).map(|()| connection))
+        .map_err(|e| StoreError::sqlite(path, e))?;
+    let found = meta::read(&connection, path)?;
+    match meta::difference(&found.definition, definition) {
+        Some(reason) => Err(StoreError::wrong_file(path, reason)),
+        None => Ok(connection),
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A power cut may undo the last commits, never tear one: they are read from the stream again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
+}
+
+/// `path` with `suffix` behind its whole name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let file = beside(path, suffix);
+        match fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&file, e));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

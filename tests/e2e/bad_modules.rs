@@ -1,0 +1,165 @@
+//! Files that are no projection modules: each is refused with one clear error, and nothing else notices.
+
+use foldline_tests::guests::module;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::Orders;
+use foldline_tests::stream::Stream;
+use foldline_tests::wait::wait_until;
+
+use crate::examples::assert_each_event_once_in_order;
+
+/// A host with a running ledger, and more events whenever it has to prove that it still runs.
+struct Beside {
+    host: Host,
+    stream: Stream,
+    orders: Orders,
+    _nats: NatsServer,
+}
+
+impl Beside {
+    fn new(modules: &[&str]) -> Self {
+        let nats = NatsServer::start();
+        let stream = Stream::of_orders(&nats.url());
+        let host = Host::start(&nats.url(), modules);
+        let mut beside = Self { host, stream, orders: Orders::new(1), _nats: nats };
+        beside.assert_ledger_goes_on();
+        beside
+    }
+
+    #[track_caller]
+    fn assert_ledger_goes_on(&mut self) {
+        let last = self.stream.publish(&self.orders.events(50));
+        assert_each_event_once_in_order(&self.host, last);
+    }
+
+    /// Waits until the file is refused, and looks everywhere a person would: HTTP, `status`, the log.
+    #[track_caller]
+    fn assert_refused(&mut self, file: &str, error: &str, hint: &str) {
+        let refused = wait_until(&format!("{file} is refused"), || self.host.refused(file));
+        assert_eq!(refused["verdict"], "refused", "{refused}");
+        for (field, part) in [("error", error), ("hint", hint)] {
+            let text = refused[field].as_str().unwrap_or_default();
+            assert!(text.contains(part), "{field} of {file} does not say {part:?}: {refused}");
+        }
+        let status = self.host.cli(&["status"]);
+        let shown = status.stdout.contains(file) && status.stdout.contains(error);
+        assert!(status.code == 0 && shown, "`foldline status` does not show it: {status:?}");
+        let lines = self.host.log().lines_with(&["refused", file]);
+        assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
+        assert!(lines[0].contains(error) && lines[0].contains(hint), "{lines:?}");
+        self.assert_ledger_goes_on();
+    }
+
+    /// Puts the file there, sees it refused, takes it away, and sees it forgotten.
+    #[track_caller]
+    fn assert_refuses(&mut self, file: &str, bytes: &[u8], error: &str, hint: &str) {
+        self.host.drop_module(file, bytes);
+        self.assert_refused(file, error, hint);
+        self.host.remove_module(file);
+        wait_until(&format!("{file} is forgotten"), || {
+            self.host.refused(file).is_none().then_some(())
+        });
+    }
+}
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text is well-formed")
+}
+
+#[test]
+fn files_that_are_no_projections_are_refused_and_the_others_go_on() {
+    let mut beside = Beside::new(&["ledger"]);
+    let summary = module("order-summary");
+    let other_world = wat(r#"(component
+        (core module $m (func (export "run")))
+        (core instance $i (instantiate $m))
+        (func (export "run") (canon lift (core func $i "run")))
+    )"#);
+    let wasi_component = wat(r#"(component
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))
+    )"#);
+    let wasi_module = wat(r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    )"#);
+    let build = "wasm32-unknown-unknown";
+
+    beside.assert_refuses("text.wasm", b"to be written", "not WebAssembly", build);
+    beside.assert_refuses("empty.wasm", b"", "not WebAssembly", build);
+    beside.assert_refuses("half.wasm", &summary[..summary.len() / 2], "no valid WebAssembly", "again");
+    beside.assert_refuses("other-world.wasm", &other_world, "does not export", "#[projection]");
+    beside.assert_refuses("wasi-component.wasm", &wasi_component, "wasi:clocks/monotonic-clock", build);
+    beside.assert_refuses("wasi-module.wasm", &wasi_module, "wasi", build);
+    beside.assert_refuses("describe.wasm", &module("describe-traps"), "`describe` failed", "#[projection]");
+
+    let projections = beside.host.get("/v1/projections").body["projections"].take();
+    assert_eq!(projections.as_array().map(Vec::len), Some(1), "{projections}");
+}
+
+#[test]
+fn of_two_files_with_one_name_the_first_goes_on_and_the_second_takes_over_when_it_is_gone() {
+    let mut beside = Beside::new(&["ledger"]);
+    beside.host.drop_module("copy-of-ledger.wasm", &module("ledger"));
+    beside.assert_refused("copy-of-ledger.wasm", "already runs from ledger.wasm", "remove one");
+
+    beside.host.remove_module("ledger.wasm");
+    beside.host.wait_status("ledger", "runs from the other file", |status| {
+        status["file"] == "copy-of-ledger.wasm" && status["status"] == "live"
+    });
+    assert_eq!(beside.host.refused("copy-of-ledger.wasm"), None);
+    beside.assert_ledger_goes_on();
+}
+
+#[test]
+fn another_version_or_definition_is_refused_and_the_running_one_goes_on() {
+    let mut beside = Beside::new(&["ledger", "order-summary"]);
+    let last = beside.stream.last_sequence();
+    beside.host.wait_applied("order-summary", last);
+    let before = beside.host.status("order-summary");
+
+    for (name, error, hint) in [
+        ("order-summary-next", "version 2", "data folder"),
+        ("order-summary-redefined", "table orders", "count the version up"),
+    ] {
+        beside.host.drop_module("order-summary.wasm", &module(name));
+        beside.assert_refused_instead(name, error, hint);
+    }
+
+    let after = beside.host.status("order-summary");
+    assert_eq!((&after["digest"], &after["version"]), (&before["digest"], &before["version"]));
+    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
+    beside.host.drop_module("order-summary.wasm", &module("order-summary-changed"));
+    beside.host.wait_status("order-summary", "was reloaded", |status| status["reloads"] == 1);
+    assert_eq!(beside.host.refused("order-summary.wasm"), None);
+}
+
+#[test]
+fn a_lower_version_is_refused_and_the_higher_goes_on() {
+    let mut beside = Beside::new(&["ledger", "order-summary-next"]);
+    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
+
+    beside.host.drop_module("order-summary-next.wasm", &module("order-summary"));
+    let refused = wait_until("version 1 is refused", || beside.host.refused("order-summary-next.wasm"));
+    let error = refused["error"].as_str().unwrap_or_default();
+    assert!(error.contains("version 1") && error.contains("version 2"), "{refused}");
+
+    beside.assert_ledger_goes_on();
+    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
+    assert_eq!(beside.host.status("order-summary")["version"], 2);
+}
+
+impl Beside {
+    /// As [`assert_refused`](Self::assert_refused) for a file that had another reason before.
+    #[track_caller]
+    fn assert_refused_instead(&mut self, name: &str, error: &str, hint: &str) {
+        let refused = wait_until(&format!("{name} is refused"), || {
+            self.host.refused("order-summary.wasm").filter(|refused| {
+                refused["error"].as_str().is_some_and(|text| text.contains(error))
+            })
+        });
+        assert!(refused["hint"].as_str().is_some_and(|text| text.contains(hint)), "{refused}");
+        let lines = self.host.log().lines_with(&["refused", "order-summary.wasm", error]);
+        assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
+        self.assert_ledger_goes_on();
+    }
+}

@@ -1,0 +1,106 @@
+//! The server or the stream is not there, or not fit: the host stays up, says so, and goes on when it can.
+
+use async_nats::jetstream::stream::RetentionPolicy;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::Orders;
+use foldline_tests::stream::Stream;
+use serde_json::Value;
+
+use crate::examples::assert_each_event_once_in_order;
+
+/// Waits until the ledger is in this state with this error, and looks everywhere a person would.
+#[track_caller]
+fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
+    let says = |problem: &Value| {
+        let part = |field: &str, part| problem[field].as_str().is_some_and(|text| text.contains(part));
+        part("error", error) && part("hint", hint)
+    };
+    host.wait_status("ledger", &format!("is {state} and says {error:?}, {hint:?}"), |status| {
+        status["status"] == state && says(&status["last_error"])
+    });
+    let ready = host.get("/readyz");
+    assert_eq!(ready.code, 503, "{ready:?}");
+    assert!(ready.body.to_string().contains(error), "{ready:?}");
+    assert_eq!(host.get("/livez").code, 200);
+    let lines = host.log().lines_with(&["ledger", error]);
+    assert!(lines.iter().any(|line| line.contains(hint)), "the log does not say it: {lines:?}");
+    let status = host.cli(&["status"]);
+    let shown = status.stdout.contains(state) && status.stdout.contains(error);
+    assert!(status.code == 0 && shown, "`foldline status` does not show it: {status:?}");
+}
+
+/// Events arrive, and the host, which was never restarted, applies them.
+#[track_caller]
+fn assert_goes_live(host: &mut Host, stream: &Stream) {
+    let last = stream.publish(&Orders::new(1).events(500));
+    assert_each_event_once_in_order(host, last);
+    host.wait_state("ledger", "live");
+    assert!(host.status("ledger")["last_error"].is_null());
+    assert_eq!(host.get("/readyz").code, 200);
+    assert!(host.is_running());
+}
+
+#[test]
+fn a_host_without_a_nats_server_says_so_and_goes_live_when_one_appears() {
+    let mut nats = NatsServer::start();
+    let address = nats.url();
+    nats.kill();
+    let mut host = Host::start(&address, &["ledger"]);
+    assert_says(&host, "starting", &address, "nats-server");
+
+    nats.restart();
+    let stream = Stream::of_orders(&address);
+    assert_goes_live(&mut host, &stream);
+}
+
+#[test]
+fn a_stream_that_does_not_exist_yet_is_waited_for() {
+    let nats = NatsServer::start();
+    let mut host = Host::start(&nats.url(), &["ledger"]);
+    assert_says(&host, "starting", "no stream holds the subjects", "create the stream");
+
+    let stream = Stream::of_orders(&nats.url());
+    assert_goes_live(&mut host, &stream);
+}
+
+#[test]
+fn a_stream_named_in_the_config_is_waited_for() {
+    let nats = NatsServer::start();
+    let mut host = Host::new(&nats.url()).configured("[projection.ledger]\nstream = \"ORDERS\"\n");
+    host.drop_module("ledger.wasm", &foldline_tests::guests::module("ledger"));
+    host.restart();
+    assert_says(&host, "starting", "ORDERS", "create the stream");
+
+    let stream = Stream::of_orders(&nats.url());
+    assert_goes_live(&mut host, &stream);
+}
+
+#[test]
+fn streams_that_forget_events_are_refused_with_the_way_out() {
+    for (retention, named) in [
+        (RetentionPolicy::Interest, "interest"),
+        (RetentionPolicy::WorkQueue, "work queue"),
+    ] {
+        let nats = NatsServer::start();
+        let stream = Stream::create(&nats.url(), "ORDERS", &["orders.>", "stock.>"], retention);
+        let host = Host::start(&nats.url(), &["ledger"]);
+        assert_says(&host, "failed", named, "sources or mirrors");
+        drop(stream);
+    }
+}
+
+#[test]
+fn subjects_of_several_streams_are_refused_until_one_is_named() {
+    let nats = NatsServer::start();
+    let _stock = Stream::create(&nats.url(), "STOCK", &["stock.>"], RetentionPolicy::Limits);
+    let orders = Stream::create(&nats.url(), "ORDERS", &["orders.>"], RetentionPolicy::Limits);
+    let host = Host::start(&nats.url(), &["ledger"]);
+    assert_says(&host, "failed", "several streams", "[projection.NAME] stream");
+
+    let mut named = Host::new(&nats.url()).configured("[projection.ledger]\nstream = \"ORDERS\"\n");
+    named.drop_module("ledger.wasm", &foldline_tests::guests::module("ledger"));
+    named.restart();
+    let last = orders.publish_one("orders.o-1.OrderPlaced", "{}", &[]);
+    assert_each_event_once_in_order(&named, last);
+}

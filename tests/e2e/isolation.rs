@@ -1,0 +1,70 @@
+//! A slow projection holds nobody back.
+
+use foldline_tests::guests::module;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::{Event, Orders};
+use foldline_tests::stream::Stream;
+use serde_json::Value;
+
+use crate::examples::assert_each_event_once_in_order;
+
+/// A host whose modules may take their time.
+fn patient_host(url: &str) -> Host {
+    let mut host = Host::new(url).configured("[limits]\ncall_ms = 120000\n[host]\ndrain_ms = 500\n");
+    for name in ["order-summary", "ledger"] {
+        host.drop_module(&format!("{name}.wasm"), &module(name));
+    }
+    host.restart();
+    host
+}
+
+fn spin(stream: &Stream, steps: u64) -> u64 {
+    stream.publish_one("stock.p-1.Counted", "", &[("ledger-spin", &steps.to_string())])
+}
+
+#[test]
+fn a_projection_that_is_stuck_holds_no_other_back() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = patient_host(&nats.url());
+    let mut orders = Orders::new(1);
+    host.wait_applied("ledger", stream.publish(&orders.events(100)));
+
+    let stuck = spin(&stream, 1_000_000_000_000);
+    // More than any queue between the reader and the stuck one can hold.
+    host.wait_applied("order-summary", stream.publish(&orders.events(40_000)));
+    host.wait_applied("order-summary", stream.publish(&orders.events(10)));
+
+    let status = host.status("ledger");
+    assert_eq!(status["checkpoint"], stuck - 1, "{status}");
+    assert_eq!((&status["status"], &status["last_error"]), (&"catching_up".into(), &Value::Null));
+
+    // It holds no stop back either: the host says so and ends.
+    let ended = host.end_with("TERM");
+    assert_eq!(ended.code(), Some(1));
+    assert!(!host.log().lines_with(&["500 ms"]).is_empty(), "{}", host.log());
+}
+
+#[test]
+fn a_slow_projection_comes_after_and_misses_nothing() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = patient_host(&nats.url());
+    let mut orders = Orders::new(1);
+    host.wait_applied("ledger", stream.publish(&orders.events(100)));
+
+    let mut events: Vec<Event> = Vec::new();
+    for _ in 0..5 {
+        spin(&stream, 150_000_000);
+        events = orders.events(4_000);
+        stream.publish(&events);
+    }
+    let last = stream.last_sequence();
+    host.wait_applied("order-summary", last);
+    let behind = host.status("ledger");
+    assert!(behind["checkpoint"].as_u64().unwrap() < last, "it is slow: {behind}");
+
+    assert_each_event_once_in_order(&host, last);
+    assert_eq!(events.len(), 4_000);
+}

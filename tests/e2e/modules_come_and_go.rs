@@ -1,0 +1,57 @@
+//! Module files appear and disappear while the host runs.
+
+use foldline_tests::guests::module;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::Orders;
+use foldline_tests::stream::Stream;
+
+use crate::examples::assert_each_event_once_in_order;
+
+#[test]
+fn a_module_that_is_dropped_in_is_started() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[]);
+    assert_eq!(host.get("/readyz").code, 200, "a host without modules is ready for some");
+    assert_eq!(host.get("/v1/projections/ledger").code, 404);
+
+    let last = stream.publish(&Orders::new(1).events(2_000));
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_state("ledger", "live");
+    assert_each_event_once_in_order(&host, last);
+}
+
+#[test]
+fn a_removed_module_stops_and_its_rows_are_served_until_it_goes_on() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger", "order-summary"]);
+    let last = stream.publish(&Orders::new(1).events(500));
+    assert_each_event_once_in_order(&host, last);
+
+    host.remove_module("ledger.wasm");
+    host.wait_state("ledger", "stopped");
+    host.wait_applied("order-summary", stream.publish(&Orders::new(2).events(500)));
+    let head = host.row("ledger", "heads", "head").expect("its rows are still served");
+    assert_eq!(head["last_sequence"], last, "{head}");
+    assert_eq!(host.checkpoint("ledger"), last);
+
+    host.drop_module("ledger.wasm", &module("ledger"));
+    assert_each_event_once_in_order(&host, 1_000);
+    host.wait_state("ledger", "live");
+}
+
+#[test]
+fn a_module_that_is_missing_at_a_restart_goes_on_when_it_is_back() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
+
+    host.remove_module("ledger.wasm");
+    host.restart();
+    let last = stream.publish(&Orders::new(2).events(500));
+    host.drop_module("ledger-again.wasm", &module("ledger"));
+    assert_each_event_once_in_order(&host, last);
+}
