@@ -129,7 +129,11 @@ impl Runner {
             false => (State::Failed, failure.hint()),
         };
         let error = failure.to_string();
-        if self.progress.problem().is_some_and(|known| known.error == error) {
+        if self
+            .progress
+            .problem()
+            .is_some_and(|known| known.error == error)
+        {
             tracing::debug!(projection = self.name, "still: {error}");
         } else {
             tracing::error!(projection = self.name, hint, "{error}");

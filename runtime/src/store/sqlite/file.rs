@@ -88,10 +88,12 @@ pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, S
         .and_then(|connection| configure(&connection).map(|()| connection))
         .map_err(|e| StoreError::sqlite(path, e))?;
     let found = meta::read(&connection, path)?;
-    match meta::difference(&found.definition, definition) {
-        Some(reason) => Err(StoreError::wrong_file(path, reason)),
-        None => Ok(connection),
+    let differences = definition.differences(&found.definition);
+    if differences.is_empty() {
+        return Ok(connection);
     }
+    let reason = format!("the module's {}", differences.join("; "));
+    Err(StoreError::wrong_file(path, reason))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
