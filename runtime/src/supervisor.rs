@@ -3,7 +3,7 @@
 //! The supervisor only compares what the modules folder holds with what runs, and makes the one follow the
 //! other. A file that is refused changes nothing for what runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -29,6 +29,9 @@ pub struct Supervisor {
     directory: Directory,
     /// Every loaded module by file name: also those that may not run.
     files: BTreeMap<String, GuestModule>,
+    /// Files whose content of now failed its check. What they held before, if anything, is still in `files`
+    /// and goes on running, but decides nothing any more.
+    broken: BTreeSet<String>,
     running: BTreeMap<String, Running>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -48,6 +51,7 @@ impl Supervisor {
             shared,
             directory,
             files: BTreeMap::new(),
+            broken: BTreeSet::new(),
             running: BTreeMap::new(),
             tracker: TaskTracker::new(),
             stop,
@@ -62,20 +66,25 @@ impl Supervisor {
         for finding in findings {
             match finding {
                 Finding::Loaded { file, module } => {
+                    self.broken.remove(&file);
                     self.files.insert(file, module);
                 }
                 Finding::Removed { file } => {
+                    self.broken.remove(&file);
                     self.files.remove(&file);
                     self.directory.forget_refused(&file);
                 }
                 Finding::Refused { file, error } => {
                     self.refuse(&file, error.to_string(), error.hint());
+                    self.broken.insert(file);
                 }
             }
         }
         self.stop_removed();
         for (file, module) in self.files.clone() {
-            self.consider(&file, module);
+            if !self.broken.contains(&file) {
+                self.consider(&file, module);
+            }
         }
     }
 

@@ -23,15 +23,30 @@ fn a_payload_that_is_no_json_stops_that_projection_until_a_tolerant_module_comes
     let last = stream.publish(&after);
 
     let status = host.wait_state("order-summary", "failed");
-    assert_eq!(status["checkpoint"], bad - 1, "everything before it is committed: {status}");
+    assert_eq!(
+        status["checkpoint"],
+        bad - 1,
+        "everything before it is committed: {status}"
+    );
     let error = status["last_error"]["error"].as_str().unwrap_or_default();
     for part in [bad.to_string().as_str(), "orders.o-1.OrderPlaced"] {
-        assert!(error.contains(part), "the error does not say {part:?}: {status}");
+        assert!(
+            error.contains(part),
+            "the error does not say {part:?}: {status}"
+        );
     }
     assert!(status["last_error"]["hint"].is_string(), "{status}");
-    assert!(!host.log().lines_with(&["order-summary", &format!("event {bad}")]).is_empty());
+    assert!(
+        !host
+            .log()
+            .lines_with(&["order-summary", &format!("event {bad}")])
+            .is_empty()
+    );
     let shown = host.cli(&["status", "order-summary"]);
-    assert!(shown.stdout.contains("failed") && shown.stdout.contains(error), "{shown:?}");
+    assert!(
+        shown.stdout.contains("failed") && shown.stdout.contains(error),
+        "{shown:?}"
+    );
     assert_each_event_once_in_order(&host, last);
     let orders = rows::all(&host, "order-summary", "orders", "order_id");
     rows::assert_equal("before the bad event", &orders, &Model::of(&before).orders);
@@ -54,20 +69,27 @@ fn a_module_that_panics_is_named_with_the_event_and_is_not_tried_again_and_again
     let mut host = Host::start(&nats.url(), &["order-summary", "ledger"]);
     let history = Orders::new(1).events(300);
     stream.publish(&history);
-    let bad = stream.publish_one("orders.o-1.OrderNoteAdded", "{\"eventType\":\"x\"}", &[(
-        "ledger-panic",
-        "no ink left",
-    )]);
+    let bad = stream.publish_one(
+        "orders.o-1.OrderNoteAdded",
+        "{\"eventType\":\"x\"}",
+        &[("ledger-panic", "no ink left")],
+    );
     let last = stream.publish(&Orders::new(2).events(10));
 
     let status = host.wait_state("ledger", "failed");
     assert_eq!(status["checkpoint"], bad - 1, "{status}");
     let error = status["last_error"]["error"].as_str().unwrap_or_default();
-    assert!(error.contains(&bad.to_string()) && error.contains("no ink left"), "{status}");
+    assert!(
+        error.contains(&bad.to_string()) && error.contains("no ink left"),
+        "{status}"
+    );
     host.wait_applied("order-summary", last);
 
     // The same module fails on the same event again after a restart: once, not in a loop.
-    let lines = host.log().lines_with(&["ledger", &format!("event {bad}")]).len();
+    let lines = host
+        .log()
+        .lines_with(&["ledger", &format!("event {bad}")])
+        .len();
     assert_eq!(lines, 1, "{}", host.log());
     host.restart();
     let status = host.wait_state("ledger", "failed");
@@ -89,7 +111,10 @@ fn a_module_that_runs_away_is_stopped_at_its_time_limit_and_the_others_go_on() {
     host.wait_applied("product-sales", last);
     let status = host.wait_state("ledger", "failed");
     let error = status["last_error"]["error"].as_str().unwrap_or_default();
-    assert!(error.contains(&bad.to_string()) && error.contains("300 ms"), "{status}");
+    assert!(
+        error.contains(&bad.to_string()) && error.contains("300 ms"),
+        "{status}"
+    );
 
     // Another build of the same code is a new chance, and fails the same way.
     host.drop_module("ledger.wasm", &rebuilt(&module("ledger"), "again"));

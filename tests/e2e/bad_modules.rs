@@ -22,7 +22,12 @@ impl Beside {
         let nats = NatsServer::start();
         let stream = Stream::of_orders(&nats.url());
         let host = Host::start(&nats.url(), modules);
-        let mut beside = Self { host, stream, orders: Orders::new(1), _nats: nats };
+        let mut beside = Self {
+            host,
+            stream,
+            orders: Orders::new(1),
+            _nats: nats,
+        };
         beside.assert_ledger_goes_on();
         beside
     }
@@ -40,14 +45,23 @@ impl Beside {
         assert_eq!(refused["verdict"], "refused", "{refused}");
         for (field, part) in [("error", error), ("hint", hint)] {
             let text = refused[field].as_str().unwrap_or_default();
-            assert!(text.contains(part), "{field} of {file} does not say {part:?}: {refused}");
+            assert!(
+                text.contains(part),
+                "{field} of {file} does not say {part:?}: {refused}"
+            );
         }
         let status = self.host.cli(&["status"]);
         let shown = status.stdout.contains(file) && status.stdout.contains(error);
-        assert!(status.code == 0 && shown, "`foldline status` does not show it: {status:?}");
+        assert!(
+            status.code == 0 && shown,
+            "`foldline status` does not show it: {status:?}"
+        );
         let lines = self.host.log().lines_with(&["refused", file]);
         assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
-        assert!(lines[0].contains(error) && lines[0].contains(hint), "{lines:?}");
+        assert!(
+            lines[0].contains(error) && lines[0].contains(hint),
+            "{lines:?}"
+        );
         self.assert_ledger_goes_on();
     }
 
@@ -86,26 +100,58 @@ fn files_that_are_no_projections_are_refused_and_the_others_go_on() {
 
     beside.assert_refuses("text.wasm", b"to be written", "not WebAssembly", build);
     beside.assert_refuses("empty.wasm", b"", "not WebAssembly", build);
-    beside.assert_refuses("half.wasm", &summary[..summary.len() / 2], "no valid WebAssembly", "again");
-    beside.assert_refuses("other-world.wasm", &other_world, "does not export", "#[projection]");
-    beside.assert_refuses("wasi-component.wasm", &wasi_component, "wasi:clocks/monotonic-clock", build);
+    beside.assert_refuses(
+        "half.wasm",
+        &summary[..summary.len() / 2],
+        "no valid WebAssembly",
+        "again",
+    );
+    beside.assert_refuses(
+        "other-world.wasm",
+        &other_world,
+        "does not export",
+        "#[projection]",
+    );
+    beside.assert_refuses(
+        "wasi-component.wasm",
+        &wasi_component,
+        "wasi:clocks/monotonic-clock",
+        build,
+    );
     beside.assert_refuses("wasi-module.wasm", &wasi_module, "wasi", build);
-    beside.assert_refuses("describe.wasm", &module("describe-traps"), "`describe` failed", "#[projection]");
+    beside.assert_refuses(
+        "describe.wasm",
+        &module("describe-traps"),
+        "`describe` failed",
+        "#[projection]",
+    );
 
     let projections = beside.host.get("/v1/projections").body["projections"].take();
-    assert_eq!(projections.as_array().map(Vec::len), Some(1), "{projections}");
+    assert_eq!(
+        projections.as_array().map(Vec::len),
+        Some(1),
+        "{projections}"
+    );
 }
 
 #[test]
 fn of_two_files_with_one_name_the_first_goes_on_and_the_second_takes_over_when_it_is_gone() {
     let mut beside = Beside::new(&["ledger"]);
-    beside.host.drop_module("copy-of-ledger.wasm", &module("ledger"));
-    beside.assert_refused("copy-of-ledger.wasm", "already runs from ledger.wasm", "remove one");
+    beside
+        .host
+        .drop_module("copy-of-ledger.wasm", &module("ledger"));
+    beside.assert_refused(
+        "copy-of-ledger.wasm",
+        "already runs from ledger.wasm",
+        "remove one",
+    );
 
     beside.host.remove_module("ledger.wasm");
-    beside.host.wait_status("ledger", "runs from the other file", |status| {
-        status["file"] == "copy-of-ledger.wasm" && status["status"] == "live"
-    });
+    beside
+        .host
+        .wait_status("ledger", "runs from the other file", |status| {
+            status["file"] == "copy-of-ledger.wasm" && status["status"] == "live"
+        });
     assert_eq!(beside.host.refused("copy-of-ledger.wasm"), None);
     beside.assert_ledger_goes_on();
 }
@@ -119,32 +165,58 @@ fn another_version_or_definition_is_refused_and_the_running_one_goes_on() {
 
     for (name, error, hint) in [
         ("order-summary-next", "version 2", "data folder"),
-        ("order-summary-redefined", "table orders", "count the version up"),
+        (
+            "order-summary-redefined",
+            "table orders",
+            "count the version up",
+        ),
     ] {
         beside.host.drop_module("order-summary.wasm", &module(name));
         beside.assert_refused_instead(name, error, hint);
     }
 
     let after = beside.host.status("order-summary");
-    assert_eq!((&after["digest"], &after["version"]), (&before["digest"], &before["version"]));
-    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
-    beside.host.drop_module("order-summary.wasm", &module("order-summary-changed"));
-    beside.host.wait_status("order-summary", "was reloaded", |status| status["reloads"] == 1);
+    assert_eq!(
+        (&after["digest"], &after["version"]),
+        (&before["digest"], &before["version"])
+    );
+    beside
+        .host
+        .wait_applied("order-summary", beside.stream.last_sequence());
+    beside
+        .host
+        .drop_module("order-summary.wasm", &module("order-summary-changed"));
+    beside
+        .host
+        .wait_status("order-summary", "was reloaded", |status| {
+            status["reloads"] == 1
+        });
     assert_eq!(beside.host.refused("order-summary.wasm"), None);
 }
 
 #[test]
 fn a_lower_version_is_refused_and_the_higher_goes_on() {
     let mut beside = Beside::new(&["ledger", "order-summary-next"]);
-    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
+    beside
+        .host
+        .wait_applied("order-summary", beside.stream.last_sequence());
 
-    beside.host.drop_module("order-summary-next.wasm", &module("order-summary"));
-    let refused = wait_until("version 1 is refused", || beside.host.refused("order-summary-next.wasm"));
+    beside
+        .host
+        .drop_module("order-summary-next.wasm", &module("order-summary"));
+    let refused = wait_until("version 1 is refused", || {
+        beside.host.refused("order-summary-next.wasm")
+    });
     let error = refused["error"].as_str().unwrap_or_default();
-    assert!(error.contains("version 1") && error.contains("version 2"), "{refused}");
+    assert!(
+        error.contains("version 1") && error.contains("version 2"),
+        "{refused}"
+    );
 
     beside.assert_ledger_goes_on();
-    beside.host.wait_applied("order-summary", beside.stream.last_sequence());
+    beside
+        .host
+        .wait_applied("order-summary", beside.stream.last_sequence());
     assert_eq!(beside.host.status("order-summary")["version"], 2);
 }
 
@@ -154,11 +226,21 @@ impl Beside {
     fn assert_refused_instead(&mut self, name: &str, error: &str, hint: &str) {
         let refused = wait_until(&format!("{name} is refused"), || {
             self.host.refused("order-summary.wasm").filter(|refused| {
-                refused["error"].as_str().is_some_and(|text| text.contains(error))
+                refused["error"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(error))
             })
         });
-        assert!(refused["hint"].as_str().is_some_and(|text| text.contains(hint)), "{refused}");
-        let lines = self.host.log().lines_with(&["refused", "order-summary.wasm", error]);
+        assert!(
+            refused["hint"]
+                .as_str()
+                .is_some_and(|text| text.contains(hint)),
+            "{refused}"
+        );
+        let lines = self
+            .host
+            .log()
+            .lines_with(&["refused", "order-summary.wasm", error]);
         assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
         self.assert_ledger_goes_on();
     }

@@ -13,21 +13,33 @@ use crate::examples::assert_each_event_once_in_order;
 #[track_caller]
 fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
     let says = |problem: &Value| {
-        let part = |field: &str, part| problem[field].as_str().is_some_and(|text| text.contains(part));
+        let part = |field: &str, part| {
+            problem[field]
+                .as_str()
+                .is_some_and(|text| text.contains(part))
+        };
         part("error", error) && part("hint", hint)
     };
-    host.wait_status("ledger", &format!("is {state} and says {error:?}, {hint:?}"), |status| {
-        status["status"] == state && says(&status["last_error"])
-    });
+    host.wait_status(
+        "ledger",
+        &format!("is {state} and says {error:?}, {hint:?}"),
+        |status| status["status"] == state && says(&status["last_error"]),
+    );
     let ready = host.get("/readyz");
     assert_eq!(ready.code, 503, "{ready:?}");
     assert!(ready.body.to_string().contains(error), "{ready:?}");
     assert_eq!(host.get("/livez").code, 200);
     let lines = host.log().lines_with(&["ledger", error]);
-    assert!(lines.iter().any(|line| line.contains(hint)), "the log does not say it: {lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains(hint)),
+        "the log does not say it: {lines:?}"
+    );
     let status = host.cli(&["status"]);
     let shown = status.stdout.contains(state) && status.stdout.contains(error);
-    assert!(status.code == 0 && shown, "`foldline status` does not show it: {status:?}");
+    assert!(
+        status.code == 0 && shown,
+        "`foldline status` does not show it: {status:?}"
+    );
 }
 
 /// Events arrive, and the host, which was never restarted, applies them.
@@ -58,7 +70,12 @@ fn a_host_without_a_nats_server_says_so_and_goes_live_when_one_appears() {
 fn a_stream_that_does_not_exist_yet_is_waited_for() {
     let nats = NatsServer::start();
     let mut host = Host::start(&nats.url(), &["ledger"]);
-    assert_says(&host, "starting", "no stream holds the subjects", "create the stream");
+    assert_says(
+        &host,
+        "starting",
+        "no stream holds the subjects",
+        "create the stream",
+    );
 
     let stream = Stream::of_orders(&nats.url());
     assert_goes_live(&mut host, &stream);
@@ -94,9 +111,19 @@ fn streams_that_forget_events_are_refused_with_the_way_out() {
 fn subjects_of_several_streams_are_refused_until_one_is_named() {
     let nats = NatsServer::start();
     let _stock = Stream::create(&nats.url(), "STOCK", &["stock.>"], RetentionPolicy::Limits);
-    let orders = Stream::create(&nats.url(), "ORDERS", &["orders.>"], RetentionPolicy::Limits);
+    let orders = Stream::create(
+        &nats.url(),
+        "ORDERS",
+        &["orders.>"],
+        RetentionPolicy::Limits,
+    );
     let host = Host::start(&nats.url(), &["ledger"]);
-    assert_says(&host, "failed", "several streams", "[projection.NAME] stream");
+    assert_says(
+        &host,
+        "failed",
+        "several streams",
+        "[projection.NAME] stream",
+    );
 
     let mut named = Host::new(&nats.url()).configured("[projection.ledger]\nstream = \"ORDERS\"\n");
     named.drop_module("ledger.wasm", &foldline_tests::guests::module("ledger"));

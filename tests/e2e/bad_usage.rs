@@ -9,7 +9,8 @@ const NOWHERE: &str = "127.0.0.1:1";
 #[test]
 fn a_config_with_an_unknown_key_is_refused_by_name() {
     let host = Host::new("nats://127.0.0.1:1").configured("[limits]\ncall_minutes = 3\n");
-    host.run_to_end().assert_explains(2, &["call_minutes", "foldline.toml"]);
+    host.run_to_end()
+        .assert_explains(2, &["call_minutes", "foldline.toml"]);
 }
 
 #[test]
@@ -26,7 +27,12 @@ fn a_config_that_is_not_there_is_named() {
 
 #[test]
 fn unknown_arguments_are_wrong_usage() {
-    for arguments in [&["run", "--modles", "x"][..], &["rnu"], &["query"], &["inspect"]] {
+    for arguments in [
+        &["run", "--modles", "x"][..],
+        &["rnu"],
+        &["query"],
+        &["inspect"],
+    ] {
         let output = foldline(arguments);
         assert_eq!(output.code, 2, "{output:?}");
         assert!(output.stderr.contains("error: "), "{output:?}");
@@ -65,7 +71,15 @@ fn an_address_that_is_taken_is_named() {
     let data = second.data().display().to_string();
     let modules = second.modules().display().to_string();
     let output = foldline(&[
-        "run", "--config", &config, "--data", &data, "--modules", &modules, "--listen", &address,
+        "run",
+        "--config",
+        &config,
+        "--data",
+        &data,
+        "--modules",
+        &modules,
+        "--listen",
+        &address,
     ]);
     output.assert_explains(1, &[&address]);
 }

@@ -9,7 +9,12 @@ use serde_json::Value;
 pub(crate) const EXAMPLES: [&str; 3] = ["order-summary", "customer-totals", "product-sales"];
 
 /// The examples, and the ledger.
-pub(crate) const ALL: [&str; 4] = ["order-summary", "customer-totals", "product-sales", "ledger"];
+pub(crate) const ALL: [&str; 4] = [
+    "order-summary",
+    "customer-totals",
+    "product-sales",
+    "ledger",
+];
 
 /// Waits until every example has applied the stream's events up to `last`, and compares all their rows with
 /// those of the model.
@@ -17,11 +22,19 @@ pub(crate) const ALL: [&str; 4] = ["order-summary", "customer-totals", "product-
 pub(crate) fn assert_rows(host: &Host, model: &Model, last: u64) {
     for (name, table, key, expected) in [
         ("order-summary", "orders", "order_id", &model.orders),
-        ("customer-totals", "customers", "customer_id", &model.customers),
+        (
+            "customer-totals",
+            "customers",
+            "customer_id",
+            &model.customers,
+        ),
         ("product-sales", "products", "product_id", &model.products),
     ] {
         host.wait_applied(name, last);
-        assert!(!expected.is_empty(), "the history says nothing about {table}");
+        assert!(
+            !expected.is_empty(),
+            "the history says nothing about {table}"
+        );
         rows::assert_equal(name, &rows::all(host, name, table, key), expected);
     }
 }
@@ -31,7 +44,9 @@ pub(crate) fn assert_rows(host: &Host, model: &Model, last: u64) {
 #[track_caller]
 pub(crate) fn assert_each_event_once_in_order(host: &Host, last: u64) {
     host.wait_applied("ledger", last);
-    let head = host.row("ledger", "heads", "head").expect("the ledger has a head");
+    let head = host
+        .row("ledger", "heads", "head")
+        .expect("the ledger has a head");
     assert_eq!(head["last_sequence"], last, "{head}");
     assert_eq!(head["events"], last, "{head}");
     assert_eq!(head["sequences"], sum_up_to(last), "{head}");
@@ -48,5 +63,7 @@ pub(crate) fn sum_up_to(last: u64) -> u64 {
 /// A number of a row or a status.
 #[track_caller]
 pub(crate) fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"))
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{value} is no whole number"))
 }

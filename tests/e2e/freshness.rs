@@ -12,7 +12,10 @@ fn what_was_acknowledged_is_read_with_its_sequence() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &ALL);
-    host.wait_applied("order-summary", stream.publish(&Orders::new(1).events(1_000)));
+    host.wait_applied(
+        "order-summary",
+        stream.publish(&Orders::new(1).events(1_000)),
+    );
 
     for round in 0..100 {
         let id = format!("mine-{round}");
@@ -43,7 +46,10 @@ fn what_is_not_there_in_time_is_answered_with_503_and_when_to_try_again() {
         assert_eq!(answer.code, 503, "{answer:?}");
         assert_eq!(answer.content_type, "application/problem+json");
         assert_eq!(answer.sequence, Some(last));
-        assert!(answer.retry_after.is_some_and(|seconds| seconds > 0), "{answer:?}");
+        assert!(
+            answer.retry_after.is_some_and(|seconds| seconds > 0),
+            "{answer:?}"
+        );
         assert!(answer.body["hint"].is_string(), "{answer:?}");
     }
 }
@@ -60,7 +66,8 @@ fn a_client_that_waits_is_answered_when_the_event_comes() {
         let clients: Vec<_> = (1..=5)
             .map(|ahead| {
                 let wanted = last + ahead;
-                let path = format!("/v1/read-models/ledger/heads/head?min_sequence={wanted}&timeout=25s");
+                let path =
+                    format!("/v1/read-models/ledger/heads/head?min_sequence={wanted}&timeout=25s");
                 let host = &host;
                 scope.spawn(move || (wanted, host.get(&path)))
             })
@@ -69,7 +76,10 @@ fn a_client_that_waits_is_answered_when_the_event_comes() {
         for client in clients {
             let (wanted, answer) = client.join().unwrap();
             assert_eq!(answer.code, 200, "{answer:?}");
-            assert!(answer.body["last_sequence"].as_u64() >= Some(wanted), "{answer:?}");
+            assert!(
+                answer.body["last_sequence"].as_u64() >= Some(wanted),
+                "{answer:?}"
+            );
         }
     });
 }
@@ -85,7 +95,11 @@ fn an_etag_stays_while_nothing_changes_and_changes_with_the_rows() {
     assert_eq!(host.get(head).etag.as_ref(), Some(&first));
     host.restart();
     host.wait_applied("ledger", 10);
-    assert_eq!(host.get(head).etag.as_ref(), Some(&first), "a restart changes nothing");
+    assert_eq!(
+        host.get(head).etag.as_ref(),
+        Some(&first),
+        "a restart changes nothing"
+    );
 
     host.wait_applied("ledger", stream.publish(&Orders::new(2).events(1)));
     assert_ne!(host.get(head).etag, Some(first));

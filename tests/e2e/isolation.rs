@@ -11,7 +11,8 @@ use crate::examples::assert_each_event_once_in_order;
 
 /// A host whose modules may take their time.
 fn patient_host(url: &str) -> Host {
-    let mut host = Host::new(url).configured("[limits]\ncall_ms = 120000\n[host]\ndrain_ms = 500\n");
+    let mut host =
+        Host::new(url).configured("[limits]\ncall_ms = 120000\n[host]\ndrain_ms = 500\n");
     for name in ["order-summary", "ledger"] {
         host.drop_module(&format!("{name}.wasm"), &module(name));
     }
@@ -20,7 +21,11 @@ fn patient_host(url: &str) -> Host {
 }
 
 fn spin(stream: &Stream, steps: u64) -> u64 {
-    stream.publish_one("stock.p-1.Counted", "", &[("ledger-spin", &steps.to_string())])
+    stream.publish_one(
+        "stock.p-1.Counted",
+        "",
+        &[("ledger-spin", &steps.to_string())],
+    )
 }
 
 #[test]
@@ -38,12 +43,19 @@ fn a_projection_that_is_stuck_holds_no_other_back() {
 
     let status = host.status("ledger");
     assert_eq!(status["checkpoint"], stuck - 1, "{status}");
-    assert_eq!((&status["status"], &status["last_error"]), (&"catching_up".into(), &Value::Null));
+    assert_eq!(
+        (&status["status"], &status["last_error"]),
+        (&"catching_up".into(), &Value::Null)
+    );
 
     // It holds no stop back either: the host says so and ends.
     let ended = host.end_with("TERM");
     assert_eq!(ended.code(), Some(1));
-    assert!(!host.log().lines_with(&["500 ms"]).is_empty(), "{}", host.log());
+    assert!(
+        !host.log().lines_with(&["500 ms"]).is_empty(),
+        "{}",
+        host.log()
+    );
 }
 
 #[test]
@@ -63,7 +75,10 @@ fn a_slow_projection_comes_after_and_misses_nothing() {
     let last = stream.last_sequence();
     host.wait_applied("order-summary", last);
     let behind = host.status("ledger");
-    assert!(behind["checkpoint"].as_u64().unwrap() < last, "it is slow: {behind}");
+    assert!(
+        behind["checkpoint"].as_u64().unwrap() < last,
+        "it is slow: {behind}"
+    );
 
     assert_each_event_once_in_order(&host, last);
     assert_eq!(events.len(), 4_000);

@@ -13,7 +13,11 @@ fn a_module_that_is_dropped_in_is_started() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &[]);
-    assert_eq!(host.get("/readyz").code, 200, "a host without modules is ready for some");
+    assert_eq!(
+        host.get("/readyz").code,
+        200,
+        "a host without modules is ready for some"
+    );
     assert_eq!(host.get("/v1/projections/ledger").code, 404);
 
     let last = stream.publish(&Orders::new(1).events(2_000));
@@ -33,7 +37,9 @@ fn a_removed_module_stops_and_its_rows_are_served_until_it_goes_on() {
     host.remove_module("ledger.wasm");
     host.wait_state("ledger", "stopped");
     host.wait_applied("order-summary", stream.publish(&Orders::new(2).events(500)));
-    let head = host.row("ledger", "heads", "head").expect("its rows are still served");
+    let head = host
+        .row("ledger", "heads", "head")
+        .expect("its rows are still served");
     assert_eq!(head["last_sequence"], last, "{head}");
     assert_eq!(host.checkpoint("ledger"), last);
 

@@ -28,7 +28,9 @@ fn clients_reading_during_a_catch_up_see_no_error_and_no_torn_row() {
     stream.publish(&Orders::new(seed).events(usize::try_from(EVENTS).unwrap()));
     let host = Host::start(&nats.url(), &ALL);
     wait_until("every projection has begun", || {
-        ALL.iter().all(|name| host.checkpoint(name) > 0).then_some(())
+        ALL.iter()
+            .all(|name| host.checkpoint(name) > 0)
+            .then_some(())
     });
 
     let during = AtomicUsize::new(0);
@@ -40,7 +42,10 @@ fn clients_reading_during_a_catch_up_see_no_error_and_no_torn_row() {
     });
     let during = during.into_inner();
     eprintln!("{during} answers during the catch-up");
-    assert!(during > 50, "only {during} answers came during the catch-up: it proves nothing");
+    assert!(
+        during > 50,
+        "only {during} answers came during the catch-up: it proves nothing"
+    );
 }
 
 /// One client, and how far it has seen each projection.
@@ -53,11 +58,18 @@ struct Client<'a> {
 impl<'a> Client<'a> {
     fn new(host: &'a Host, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { host, random, seen: BTreeMap::new() }
+        Self {
+            host,
+            random,
+            seen: BTreeMap::new(),
+        }
     }
 
     fn read_until_caught_up(&mut self, during: &AtomicUsize) {
-        while ALL.iter().any(|name| self.seen.get(name).is_none_or(|&seen| seen < EVENTS)) {
+        while ALL
+            .iter()
+            .any(|name| self.seen.get(name).is_none_or(|&seen| seen < EVENTS))
+        {
             let sequence = match self.random.random_range(0..7) {
                 0 => self.head(),
                 1 => self.newest_entries(),
@@ -77,7 +89,10 @@ impl<'a> Client<'a> {
         assert_eq!(answer.code, 200, "{name}/{path}: {answer:?}");
         let sequence = answer.sequence.expect("every answer says its sequence");
         let seen = self.seen.insert(name, sequence).unwrap_or_default();
-        assert!(sequence >= seen, "{name} went back from {seen} to {sequence}");
+        assert!(
+            sequence >= seen,
+            "{name} went back from {seen} to {sequence}"
+        );
         (answer, sequence)
     }
 
@@ -110,7 +125,10 @@ impl<'a> Client<'a> {
     fn newest_orders(&mut self) -> u64 {
         let (rows, sequence) = self.list("order-summary", "orders?order=updated_at.desc&limit=100");
         rows.iter().for_each(assert_whole);
-        let times: Vec<_> = rows.iter().map(|row| row["updated_at"].as_str().unwrap()).collect();
+        let times: Vec<_> = rows
+            .iter()
+            .map(|row| row["updated_at"].as_str().unwrap())
+            .collect();
         assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
         sequence
     }
@@ -137,7 +155,10 @@ impl<'a> Client<'a> {
         let row = &rows[self.random.random_range(0..rows.len())];
         let id = row["customer_id"].as_str().unwrap();
         let (later, sequence) = self.ask("customer-totals", &format!("customers/{id}"));
-        assert!(number(&later.body["orders"]) >= number(&row["orders"]), "{row} {later:?}");
+        assert!(
+            number(&later.body["orders"]) >= number(&row["orders"]),
+            "{row} {later:?}"
+        );
         sequence
     }
 
@@ -158,6 +179,10 @@ impl<'a> Client<'a> {
 fn assert_whole(order: &Value) {
     let shipped = order["status"] == "shipped";
     assert_eq!(shipped, order["tracking_number"].is_string(), "{order}");
-    assert_eq!(order["status"] == "placed", order["version"] == 1, "{order}");
+    assert_eq!(
+        order["status"] == "placed",
+        order["version"] == 1,
+        "{order}"
+    );
     assert!(number(&order["item_count"]) > 0, "{order}");
 }

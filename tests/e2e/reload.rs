@@ -29,11 +29,19 @@ fn reloads_during_the_run_miss_no_event_and_never_go_back() {
         for name in RUNNING {
             scope.spawn(|| watch(&host, name, &done));
         }
-        let publisher = scope.spawn(|| history.chunks(200).map(|chunk| stream.publish(chunk)).last());
+        let publisher = scope.spawn(|| {
+            history
+                .chunks(200)
+                .map(|chunk| stream.publish(chunk))
+                .last()
+        });
         for round in 1..=6 {
             reload_all(&host, round);
         }
-        publisher.join().expect("the publisher ends").expect("something was published")
+        publisher
+            .join()
+            .expect("the publisher ends")
+            .expect("something was published")
     });
 
     let model = Model::of(&history);
@@ -42,15 +50,25 @@ fn reloads_during_the_run_miss_no_event_and_never_go_back() {
     let products = rows::all(&host, "product-sales", "products", "product_id");
     rows::assert_equal("product-sales", &products, &model.products);
     host.wait_applied("order-summary", last);
-    assert_of_either_module(rows::all(&host, "order-summary", "orders", "order_id"), &model.orders);
+    assert_of_either_module(
+        rows::all(&host, "order-summary", "orders", "order_id"),
+        &model.orders,
+    );
 }
 
 /// Replaces every module by another build, and waits until each is taken up.
 fn reload_all(host: &Host, round: u64) {
-    let changed = if round % 2 == 1 { "order-summary-changed" } else { "order-summary" };
+    let changed = if round % 2 == 1 {
+        "order-summary-changed"
+    } else {
+        "order-summary"
+    };
     host.drop_module("order-summary.wasm", &module(changed));
     for name in ["product-sales", "ledger"] {
-        host.drop_module(&format!("{name}.wasm"), &rebuilt(&module(name), &round.to_string()));
+        host.drop_module(
+            &format!("{name}.wasm"),
+            &rebuilt(&module(name), &round.to_string()),
+        );
     }
     for name in RUNNING {
         host.wait_status(name, &format!("was reloaded {round} times"), |status| {
@@ -68,7 +86,10 @@ fn watch(host: &Host, name: &str, done: &AtomicBool) {
             continue;
         }
         let now = number(&status["checkpoint"]);
-        assert!(now >= checkpoint, "{name} went back from {checkpoint} to {now}");
+        assert!(
+            now >= checkpoint,
+            "{name} went back from {checkpoint} to {now}"
+        );
         assert!(status["last_error"].is_null(), "{status}");
         checkpoint = now;
     }
@@ -81,7 +102,10 @@ fn assert_of_either_module(mut orders: Rows, expected: &Rows) {
     for order in orders.values_mut() {
         let status = order["status"].as_str().expect("a status").to_owned();
         let lower = status.to_lowercase();
-        assert!(status == lower || status == status.to_uppercase(), "{order}");
+        assert!(
+            status == lower || status == status.to_uppercase(),
+            "{order}"
+        );
         capitals += usize::from(status != lower);
         order["status"] = json!(lower);
     }
@@ -122,10 +146,17 @@ fn a_module_that_is_copied_slowly_is_reloaded_when_it_is_whole() {
         last
     });
 
-    assert!(last > 100, "events were applied while the module was copied");
+    assert!(
+        last > 100,
+        "events were applied while the module was copied"
+    );
     assert_each_event_once_in_order(&host, last);
     assert_eq!(host.refused("ledger.wasm"), None);
-    assert!(host.log().lines_with(&["refused"]).is_empty(), "{}", host.log());
+    assert!(
+        host.log().lines_with(&["refused"]).is_empty(),
+        "{}",
+        host.log()
+    );
 }
 
 #[test]
@@ -142,10 +173,16 @@ fn a_module_that_stays_half_written_leaves_the_running_one_alone() {
     let last = stream.publish(&Orders::new(2).events(100));
     assert_each_event_once_in_order(&host, last);
     let status = host.status("ledger");
-    assert_eq!((&status["digest"], &status["reloads"]), (&digest, &json!(0)), "{status}");
+    assert_eq!(
+        (&status["digest"], &status["reloads"]),
+        (&digest, &json!(0)),
+        "{status}"
+    );
 
     host.drop_module("ledger.wasm", &whole);
-    host.wait_status("ledger", "was reloaded", |status| status["digest"] != digest);
+    host.wait_status("ledger", "was reloaded", |status| {
+        status["digest"] != digest
+    });
     assert_eq!(host.refused("ledger.wasm"), None);
     let last = stream.publish(&Orders::new(3).events(100));
     assert_each_event_once_in_order(&host, last);
@@ -159,7 +196,10 @@ fn a_restart_after_a_reload_runs_the_new_module_from_the_checkpoint() {
     host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
 
     host.end_with("TERM");
-    host.drop_module("ledger.wasm", &rebuilt(&module("ledger"), "while it was stopped"));
+    host.drop_module(
+        "ledger.wasm",
+        &rebuilt(&module("ledger"), "while it was stopped"),
+    );
     host.restart();
     host.wait_state("ledger", "live");
     let last = stream.publish(&Orders::new(2).events(500));

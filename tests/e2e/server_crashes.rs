@@ -48,7 +48,10 @@ fn a_nats_server_killed_five_times_gives_the_rows_of_a_clean_run() {
 
     let stored = stream.read_back();
     assert_eq!(stored.len() as u64, last);
-    assert!(stored == history, "the stream holds what was published, in that order");
+    assert!(
+        stored == history,
+        "the stream holds what was published, in that order"
+    );
     assert_rows(&host, &Model::of(&stored), last);
     assert_each_event_once_in_order(&host, last);
 }

@@ -36,16 +36,30 @@ fn a_signal_drains_and_keeps_the_checkpoint(signal: &str) {
     let ended = host.end_with(signal);
     assert_eq!(ended.code(), Some(0), "{}", host.log());
     for name in ALL {
-        assert_eq!(host.log().lines_with(&["stopped", name]).len(), 1, "{name}:\n{}", host.log());
+        assert_eq!(
+            host.log().lines_with(&["stopped", name]).len(),
+            1,
+            "{name}:\n{}",
+            host.log()
+        );
     }
-    assert!(host.log().lines_with(&["ERROR"]).is_empty(), "{}", host.log());
+    assert!(
+        host.log().lines_with(&["ERROR"]).is_empty(),
+        "{}",
+        host.log()
+    );
 
     // Without the server no event can be read: what the host shows now is what was committed.
     nats.kill();
     host.restart();
-    let kept = wait_until("the ledger's read model is open", || host.row("ledger", "heads", "head"));
+    let kept = wait_until("the ledger's read model is open", || {
+        host.row("ledger", "heads", "head")
+    });
     let kept = number(&kept["last_sequence"]);
-    assert!(kept >= seen, "the checkpoint went back from {seen} to {kept}");
+    assert!(
+        kept >= seen,
+        "the checkpoint went back from {seen} to {kept}"
+    );
     nats.restart();
     assert_rows(&host, &Model::of(&history), last);
     assert_each_event_once_in_order(&host, last);
@@ -59,7 +73,10 @@ fn a_client_that_waits_does_not_keep_the_host_from_ending() {
     let last = stream.publish(&Orders::new(1).events(10));
     host.wait_applied("ledger", last);
     let address = host.address().trim_start_matches("http://").to_owned();
-    let path = format!("/v1/read-models/ledger/heads?min_sequence={}&timeout=60s", last + 1);
+    let path = format!(
+        "/v1/read-models/ledger/heads?min_sequence={}&timeout=60s",
+        last + 1
+    );
     let mut client = TcpStream::connect(&address).unwrap();
     write!(client, "GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
     // A later client is answered, so the host has the earlier one's request too.
@@ -68,8 +85,15 @@ fn a_client_that_waits_does_not_keep_the_host_from_ending() {
     let begun = Instant::now();
     let ended = host.end_with("TERM");
     assert_eq!(ended.code(), Some(0), "{}", host.log());
-    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "it took {:?}",
+        begun.elapsed()
+    );
     let mut answer = String::new();
     let _closed_or_answered = client.read_to_string(&mut answer);
-    assert!(!answer.contains("200 OK"), "the wait was not fulfilled: {answer}");
+    assert!(
+        !answer.contains("200 OK"),
+        "the wait was not fulfilled: {answer}"
+    );
 }

@@ -22,7 +22,9 @@ pub fn module(name: &str) -> Vec<u8> {
 /// If the label is longer than 100 bytes.
 pub fn rebuilt(module: &[u8], label: &str) -> Vec<u8> {
     const NAME: &[u8] = b"build";
-    let size = u8::try_from(1 + NAME.len() + label.len()).ok().filter(|size| *size < 0x80);
+    let size = u8::try_from(1 + NAME.len() + label.len())
+        .ok()
+        .filter(|size| *size < 0x80);
     let size = size.expect("the section's size fits one LEB128 byte");
     let mut rebuilt = module.to_vec();
     rebuilt.extend([0, size, 5]);
@@ -40,11 +42,18 @@ fn folder() -> PathBuf {
 
 /// The workspace's target folder: test binaries are in `target/PROFILE/deps`.
 pub(crate) fn target() -> PathBuf {
-    profile_folder().parent().expect("it is in the target folder").to_owned()
+    profile_folder()
+        .parent()
+        .expect("it is in the target folder")
+        .to_owned()
 }
 
 /// Where this profile's binaries are: `target/PROFILE`.
 pub(crate) fn profile_folder() -> PathBuf {
     let binary = std::env::current_exe().expect("this process has a file");
-    binary.ancestors().nth(2).expect("test binaries are in target/PROFILE/deps").to_owned()
+    binary
+        .ancestors()
+        .nth(2)
+        .expect("test binaries are in target/PROFILE/deps")
+        .to_owned()
 }

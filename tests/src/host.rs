@@ -86,15 +86,25 @@ impl Host {
     /// If it ends instead.
     pub fn restart(&mut self) {
         self.kill();
-        let mut child = self.command().stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
-            let binary = binary();
-            panic!("{}: {error}\nhint: `cargo xtask test` builds the host", binary.display())
-        });
+        let mut child = self
+            .command()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                let binary = binary();
+                panic!(
+                    "{}: {error}\nhint: `cargo xtask test` builds the host",
+                    binary.display()
+                )
+            });
         let before = self.log.len();
         let stderr = child.stderr.take().expect("stderr is piped");
         let log = self.log.clone();
         let reader = std::thread::spawn(move || {
-            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| log.push(line));
+            BufReader::new(stderr)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| log.push(line));
         });
         let address = wait_until("the host serves", || {
             if let Some(status) = child.try_wait().expect("the host can be asked") {
@@ -102,7 +112,11 @@ impl Host {
             }
             self.log.address_after(before)
         });
-        self.running = Some(Running { child, address, reader });
+        self.running = Some(Running {
+            child,
+            address,
+            reader,
+        });
     }
 
     /// The command that starts a host on these folders; nothing is started.
@@ -140,7 +154,10 @@ impl Host {
         let mut running = self.running.take().expect("the host runs");
         let pid = running.child.id();
         // The shell has `kill` built in everywhere; the standard library has only `kill -9`.
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {pid}")).status();
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{signal} {pid}"))
+            .status();
         assert!(sent.expect("sh runs").success(), "the signal was sent");
         let status = wait_until("the host ends after the signal", || {
             running.child.try_wait().expect("the host can be asked")
@@ -159,7 +176,9 @@ impl Host {
 
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(|running| matches!(running.child.try_wait(), Ok(None)))
+        self.running
+            .as_mut()
+            .is_some_and(|running| matches!(running.child.try_wait(), Ok(None)))
     }
 
     /// Everything it wrote to stderr since it was made.
@@ -202,6 +221,11 @@ impl Drop for Host {
 
 /// `FOLDLINE_BIN`, else the binary that was built beside this test.
 fn binary() -> PathBuf {
-    let built = || Path::join(&guests::profile_folder(), format!("foldline{}", std::env::consts::EXE_SUFFIX));
+    let built = || {
+        Path::join(
+            &guests::profile_folder(),
+            format!("foldline{}", std::env::consts::EXE_SUFFIX),
+        )
+    };
     std::env::var_os("FOLDLINE_BIN").map_or_else(built, PathBuf::from)
 }

@@ -37,7 +37,10 @@ impl Model {
         }
         let event: Value = serde_json::from_slice(&event.payload).expect("an order event is JSON");
         let data = &event["payload"];
-        match event["eventType"].as_str().expect("an order event has a type") {
+        match event["eventType"]
+            .as_str()
+            .expect("an order event has a type")
+        {
             "OrderPlaced" => self.placed(&event, data),
             "PaymentProcessed" if data["status"] == "success" => {
                 self.paid(&event, data);
@@ -67,7 +70,8 @@ impl Model {
             "updated_at": event["timestamp"],
         });
         self.orders.insert(text(&event["aggregateId"]), order);
-        self.customer_of.insert(text(&event["aggregateId"]), customer.clone());
+        self.customer_of
+            .insert(text(&event["aggregateId"]), customer.clone());
         let row = self.customers.entry(customer.clone()).or_insert_with(
             || json!({ "customer_id": customer, "orders": 0, "total_spent": 0.0, "last_order_at": null }),
         );
@@ -79,16 +83,20 @@ impl Model {
     fn sold(&mut self, item: &Value) {
         let product = text(&item["productId"]);
         let (quantity, price) = (number(&item["quantity"]), number(&item["price"]));
-        let row = self.products.entry(product.clone()).or_insert_with(
-            || json!({ "product_id": product, "units": 0, "revenue": 0.0 }),
-        );
+        let row = self
+            .products
+            .entry(product.clone())
+            .or_insert_with(|| json!({ "product_id": product, "units": 0, "revenue": 0.0 }));
         row["units"] = json!(number(&row["units"]) + quantity);
         row["revenue"] = json!(number(&row["revenue"]) + quantity * price);
     }
 
     fn paid(&mut self, event: &Value, data: &Value) {
         let customer = &self.customer_of[&text(&event["aggregateId"])];
-        let row = self.customers.get_mut(customer).expect("who pays has ordered");
+        let row = self
+            .customers
+            .get_mut(customer)
+            .expect("who pays has ordered");
         row["total_spent"] = json!(number(&row["total_spent"]) + number(&data["amount"]));
     }
 
@@ -101,7 +109,9 @@ impl Model {
 
     fn order(&mut self, event: &Value) -> &mut Value {
         let id = text(&event["aggregateId"]);
-        self.orders.get_mut(&id).expect("an order is placed before anything else happens to it")
+        self.orders
+            .get_mut(&id)
+            .expect("an order is placed before anything else happens to it")
     }
 }
 

@@ -102,7 +102,10 @@ impl Orders {
     /// What happens to the order next.
     fn advance(&mut self, order: &mut Open) -> (&'static str, Value) {
         if order.step != Step::New && self.random.random_ratio(1, 40) {
-            return ("OrderNoteAdded", json!({ "note": "leave it with the \"neighbour\" – Ω" }));
+            return (
+                "OrderNoteAdded",
+                json!({ "note": "leave it with the \"neighbour\" – Ω" }),
+            );
         }
         match order.step {
             Step::New => {
@@ -119,7 +122,10 @@ impl Orders {
                     order.step = Step::Paid;
                 }
                 let status = if failed { "failed" } else { "success" };
-                ("PaymentProcessed", json!({ "status": status, "amount": order.total }))
+                (
+                    "PaymentProcessed",
+                    json!({ "status": status, "amount": order.total }),
+                )
             }
             Step::Paid | Step::Done => {
                 order.step = Step::Done;
@@ -129,8 +135,13 @@ impl Orders {
     }
 
     fn place(&mut self, order: &mut Open) -> Value {
-        let items: Vec<_> = (0..self.random.random_range(1..=4)).map(|_| self.item()).collect();
-        order.total = items.iter().map(|(_, quantity, price)| f64::from(*quantity) * price).sum();
+        let items: Vec<_> = (0..self.random.random_range(1..=4))
+            .map(|_| self.item())
+            .collect();
+        order.total = items
+            .iter()
+            .map(|(_, quantity, price)| f64::from(*quantity) * price)
+            .sum();
         let items: Vec<_> = items
             .into_iter()
             .map(|(product, quantity, price)| {
@@ -143,7 +154,11 @@ impl Orders {
     fn item(&mut self) -> (String, u32, f64) {
         let product = format!("p-{}", self.random.random_range(0..PRODUCTS));
         let quarters = self.random.random_range(1..2_000);
-        (product, self.random.random_range(1..=5), f64::from(quarters) * 0.25)
+        (
+            product,
+            self.random.random_range(1..=5),
+            f64::from(quarters) * 0.25,
+        )
     }
 
     fn ship(&mut self) -> Value {

@@ -20,12 +20,22 @@ pub fn all(host: &Host, projection: &str, table: &str, key: &str) -> Rows {
     let mut rows = Rows::new();
     for page in 0.. {
         let offset = page * PAGE;
-        let answer = host.rows(projection, table, &format!("order={key}.asc&limit={PAGE}&offset={offset}"));
+        let answer = host.rows(
+            projection,
+            table,
+            &format!("order={key}.asc&limit={PAGE}&offset={offset}"),
+        );
         let count = answer.len();
         for row in answer {
-            let id = row[key].as_str().expect("the key column is a text").to_owned();
+            let id = row[key]
+                .as_str()
+                .expect("the key column is a text")
+                .to_owned();
             let known = rows.insert(id, row);
-            assert!(known.is_none(), "{projection}/{table} shows a row twice: {known:?}");
+            assert!(
+                known.is_none(),
+                "{projection}/{table} shows a row twice: {known:?}"
+            );
         }
         if count < PAGE {
             break;
@@ -62,7 +72,9 @@ fn same(actual: Option<&Value>, expected: Option<&Value>) -> bool {
         (Some(Value::Object(actual)), Some(Value::Object(expected))) => {
             actual.len() == expected.len()
                 && actual.iter().all(|(name, value)| {
-                    expected.get(name).is_some_and(|other| same_value(value, other))
+                    expected
+                        .get(name)
+                        .is_some_and(|other| same_value(value, other))
                 })
         }
         _ => false,
@@ -71,7 +83,10 @@ fn same(actual: Option<&Value>, expected: Option<&Value>) -> bool {
 
 fn same_value(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
-        #[allow(clippy::float_cmp, reason = "amounts are multiples of 0.25: their sums are exact")]
+        #[allow(
+            clippy::float_cmp,
+            reason = "amounts are multiples of 0.25: their sums are exact"
+        )]
         (Some(one), Some(other)) => one == other,
         _ => one == other,
     }

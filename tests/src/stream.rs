@@ -37,7 +37,12 @@ pub struct Stream {
 impl Stream {
     /// Makes a stream of order events and of foreign ones: `orders.>` and `stock.>`.
     pub fn of_orders(url: &str) -> Self {
-        Self::create(url, "ORDERS", &["orders.>", "stock.>"], RetentionPolicy::Limits)
+        Self::create(
+            url,
+            "ORDERS",
+            &["orders.>", "stock.>"],
+            RetentionPolicy::Limits,
+        )
     }
 
     /// Makes a stream on the server at `url`.
@@ -50,15 +55,24 @@ impl Stream {
             .enable_all()
             .build()
             .expect("a runtime");
-        let context = runtime.block_on(connect(url, ACK_WITHIN)).expect("the server answers");
+        let context = runtime
+            .block_on(connect(url, ACK_WITHIN))
+            .expect("the server answers");
         let config = Config {
             name: name.to_owned(),
             subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
             retention,
             ..Config::default()
         };
-        runtime.block_on(context.create_stream(config)).expect("the stream is made");
-        Self { runtime, context, url: url.to_owned(), name: name.to_owned() }
+        runtime
+            .block_on(context.create_stream(config))
+            .expect("the stream is made");
+        Self {
+            runtime,
+            context,
+            url: url.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// Publishes all, and gives the sequence of the last once all are stored.
@@ -67,7 +81,9 @@ impl Stream {
     /// If one is not acknowledged.
     pub fn publish(&self, events: &[Event]) -> u64 {
         let messages = events.iter().map(|event| (event, message(event)));
-        self.runtime.block_on(pipelined(&self.context, messages)).expect("the events are stored")
+        self.runtime
+            .block_on(pipelined(&self.context, messages))
+            .expect("the events are stored")
     }
 
     /// Publishes one message, and gives its sequence once it is stored.
@@ -76,11 +92,18 @@ impl Stream {
     /// If it is not acknowledged.
     pub fn publish_one(&self, subject: &str, payload: &str, headers: &[(&str, &str)]) -> u64 {
         let mut map = HeaderMap::new();
-        headers.iter().for_each(|(name, value)| map.append(*name, *value));
-        let event = Event { subject: subject.to_owned(), payload: payload.into() };
+        headers
+            .iter()
+            .for_each(|(name, value)| map.append(*name, *value));
+        let event = Event {
+            subject: subject.to_owned(),
+            payload: payload.into(),
+        };
         let message = message(&event).headers(map);
         let stored = pipelined(&self.context, [(&event, message)].into_iter());
-        self.runtime.block_on(stored).expect("the message is stored")
+        self.runtime
+            .block_on(stored)
+            .expect("the message is stored")
     }
 
     /// Makes `history` the content of the stream, event `i` under sequence `i + 1`, although the server is
@@ -107,7 +130,8 @@ impl Stream {
         let last = last_sequence(&context, &self.name).await?;
         let stored = usize::try_from(last)?;
         let rest = history[stored..].iter().zip(last..);
-        let messages = rest.map(|(event, before)| (event, message(event).expected_last_sequence(before)));
+        let messages =
+            rest.map(|(event, before)| (event, message(event).expected_last_sequence(before)));
         Ok(pipelined(&context, messages).await?.max(last))
     }
 
@@ -116,7 +140,9 @@ impl Stream {
     /// # Panics
     /// If the server does not give it, or a sequence is missing.
     pub fn read_back(&self) -> Vec<Event> {
-        self.runtime.block_on(self.contents()).expect("the stream can be read")
+        self.runtime
+            .block_on(self.contents())
+            .expect("the stream can be read")
     }
 
     async fn contents(&self) -> Result<Vec<Event>> {
@@ -124,16 +150,32 @@ impl Stream {
         let context = connect(&self.url, ACK_WITHIN).await?;
         let count = last_sequence(&context, &self.name).await?;
         let stream = context.get_stream(&self.name).await?;
-        let everything = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
+        let everything = pull::Config {
+            ack_policy: AckPolicy::None,
+            ..pull::Config::default()
+        };
         let consumer = stream.create_consumer(everything).await?;
-        let mut messages = consumer.stream().max_messages_per_batch(1_000).messages().await?;
+        let mut messages = consumer
+            .stream()
+            .max_messages_per_batch(1_000)
+            .messages()
+            .await?;
         let mut events = Vec::new();
         for sequence in 1..=count {
-            let message = messages.try_next().await?.context("the stream ended early")?;
-            let found = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
+            let message = messages
+                .try_next()
+                .await?
+                .context("the stream ended early")?;
+            let found = message
+                .info()
+                .map_err(anyhow::Error::from_boxed)?
+                .stream_sequence;
             assert_eq!(found, sequence, "a sequence is missing");
             let payload = message.payload.to_vec();
-            events.push(Event { subject: message.subject.to_string(), payload });
+            events.push(Event {
+                subject: message.subject.to_string(),
+                payload,
+            });
         }
         Ok(events)
     }
@@ -155,7 +197,12 @@ async fn connect(url: &str, timeout: Duration) -> Result<Context> {
 }
 
 async fn last_sequence(context: &Context, stream: &str) -> Result<u64> {
-    Ok(context.get_stream(stream).await?.cached_info().state.last_sequence)
+    Ok(context
+        .get_stream(stream)
+        .await?
+        .cached_info()
+        .state
+        .last_sequence)
 }
 
 fn message(event: &Event) -> PublishMessage {

@@ -28,7 +28,10 @@ pub fn wait_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -
         if let Some(answer) = condition() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited {limit:?} in vain until {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {limit:?} in vain until {what}"
+        );
         std::thread::sleep(PAUSE);
     }
 }

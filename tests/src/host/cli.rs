@@ -35,7 +35,11 @@ impl CliOutput {
     pub fn assert_explains(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         for part in ["error: ", "hint: "].iter().chain(parts) {
-            assert!(self.stderr.contains(part), "stderr does not say {part:?}:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(part),
+                "stderr does not say {part:?}:\n{}",
+                self.stderr
+            );
         }
     }
 }
@@ -51,7 +55,9 @@ pub fn foldline(arguments: &[&str]) -> CliOutput {
 impl Host {
     /// Runs `foldline ARGUMENTS --host THIS` to its end.
     pub fn cli(&self, arguments: &[&str]) -> CliOutput {
-        end(Command::new(binary()).args(arguments).args(["--host", self.address()]))
+        end(Command::new(binary())
+            .args(arguments)
+            .args(["--host", self.address()]))
     }
 
     /// Starts a second process on these folders and waits until it ends.
@@ -61,7 +67,10 @@ impl Host {
 }
 
 fn end(command: &mut Command) -> CliOutput {
-    let output = command.stdin(Stdio::null()).env_remove("FOLDLINE_HOST").output();
+    let output = command
+        .stdin(Stdio::null())
+        .env_remove("FOLDLINE_HOST")
+        .output();
     let output = output.expect("foldline can be run");
     CliOutput {
         code: output.status.code().expect("foldline was not killed"),

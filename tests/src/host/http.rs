@@ -54,7 +54,11 @@ impl Host {
     /// `/v1/projections/{name}`; null while there is no such projection.
     pub fn status(&self, name: &str) -> Value {
         let answer = self.get(&format!("/v1/projections/{name}"));
-        if answer.code == 200 { answer.body } else { Value::Null }
+        if answer.code == 200 {
+            answer.body
+        } else {
+            Value::Null
+        }
     }
 
     /// The projection's checkpoint; 0 while there is none.
@@ -84,7 +88,10 @@ impl Host {
     pub fn refused(&self, file: &str) -> Option<Value> {
         let answer = self.get("/v1/projections");
         let refused = answer.body["modules"].as_array()?;
-        refused.iter().find(|module| module["file"] == file).cloned()
+        refused
+            .iter()
+            .find(|module| module["file"] == file)
+            .cloned()
     }
 
     /// Waits until the projection's status fulfils `condition`.
@@ -104,7 +111,9 @@ impl Host {
     /// If it has not within [`LONG`].
     #[track_caller]
     pub fn wait_state(&self, name: &str, state: &str) -> Value {
-        self.wait_status(name, &format!("is {state}"), |status| status["status"] == state)
+        self.wait_status(name, &format!("is {state}"), |status| {
+            status["status"] == state
+        })
     }
 
     /// Waits until the read model shows all events up to `sequence`.
@@ -113,13 +122,17 @@ impl Host {
     /// If it does not within twice [`LONG`].
     #[track_caller]
     pub fn wait_applied(&self, name: &str, sequence: u64) {
-        wait_within(2 * LONG, &format!("{name} has applied event {sequence}"), || {
-            let status = self.status(name);
-            let table = status["tables"][0].as_str()?;
-            let fresh = format!("limit=1&min_sequence={sequence}&timeout=2s");
-            let answer = self.get(&format!("/v1/read-models/{name}/{table}?{fresh}"));
-            (answer.code == 200).then_some(())
-        });
+        wait_within(
+            2 * LONG,
+            &format!("{name} has applied event {sequence}"),
+            || {
+                let status = self.status(name);
+                let table = status["tables"][0].as_str()?;
+                let fresh = format!("limit=1&min_sequence={sequence}&timeout=2s");
+                let answer = self.get(&format!("/v1/read-models/{name}/{table}?{fresh}"));
+                (answer.code == 200).then_some(())
+            },
+        );
     }
 }
 
@@ -127,7 +140,9 @@ fn get(agent: &ureq::Agent, url: &str) -> Result<Answer, ureq::Error> {
     let mut response = agent.get(url).call()?;
     let text = |name: &str| {
         let value = response.headers().get(name);
-        value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        value
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
     };
     let number = |name: &str| text(name).and_then(|value| value.parse().ok());
     Ok(Answer {
@@ -137,7 +152,13 @@ fn get(agent: &ureq::Agent, url: &str) -> Result<Answer, ureq::Error> {
         retry_after: number("retry-after"),
         etag: text("etag"),
         // Pages of 1,000 wide rows are larger than ureq's default limit of 10 MB allows to be sure of.
-        body: serde_json::from_slice(&response.body_mut().with_config().limit(1 << 28).read_to_vec()?)
-            .unwrap_or_default(),
+        body: serde_json::from_slice(
+            &response
+                .body_mut()
+                .with_config()
+                .limit(1 << 28)
+                .read_to_vec()?,
+        )
+        .unwrap_or_default(),
     })
 }

@@ -16,7 +16,9 @@ impl Log {
     /// The lines so far that contain all of `parts`.
     pub fn lines_with(&self, parts: &[&str]) -> Vec<String> {
         let lines = self.lines();
-        let matching = lines.iter().filter(|line| parts.iter().all(|part| line.contains(part)));
+        let matching = lines
+            .iter()
+            .filter(|line| parts.iter().all(|part| line.contains(part)));
         matching.cloned().collect()
     }
 
@@ -37,7 +39,10 @@ impl Log {
     /// The address that was announced after the first `before` lines.
     pub(super) fn address_after(&self, before: usize) -> Option<String> {
         let lines = self.lines();
-        let announced = lines[before..].iter().find_map(|line| line.split_once(SERVES))?.1;
+        let announced = lines[before..]
+            .iter()
+            .find_map(|line| line.split_once(SERVES))?
+            .1;
         let end = announced.find([',', ' ']).unwrap_or(announced.len());
         Some(format!("http://{}", &announced[..end]))
     }
@@ -49,6 +54,8 @@ impl Log {
 
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines().iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.lines()
+            .iter()
+            .try_for_each(|line| writeln!(f, "{line}"))
     }
 }

@@ -2,7 +2,11 @@
 
 #![cfg(target_arch = "wasm32")]
 
-#[allow(missing_docs, unsafe_code, reason = "generated; projection.wit documents every item")]
+#[allow(
+    missing_docs,
+    unsafe_code,
+    reason = "generated; projection.wit documents every item"
+)]
 mod bindings {
     wit_bindgen::generate!({
         path: "../../../guest-sdk/wit",
