@@ -33,6 +33,9 @@ impl Column {
     }
 }
 
+/// Most bytes of a batch, whatever its limits: positions in a column are 32-bit numbers.
+const MOST_BYTES: usize = 1 << 30;
+
 /// How large a batch may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
@@ -237,7 +240,8 @@ impl BatchBuilder {
     /// Whether another event of `bytes` payload would break the limits.
     pub fn is_full(&self, bytes: usize, limits: BatchLimits) -> bool {
         let events = self.batch.len();
-        events >= limits.events || (events > 0 && self.batch.bytes() + bytes > limits.bytes)
+        let most = limits.bytes.min(MOST_BYTES);
+        events >= limits.events || (events > 0 && self.batch.bytes() + bytes > most)
     }
 
     /// The batch, reaching to `through`, with `pending` events waiting behind it.

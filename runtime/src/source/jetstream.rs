@@ -4,8 +4,6 @@
 //! one with a plain pull consumer that is thrown away on any doubt. Neither ordered consumers nor `fetch` nor
 //! `batch` of the client are used: each was seen to lose or repeat messages when a server restarts.
 
-use std::path::PathBuf;
-
 use futures::future::BoxFuture;
 
 use crate::batch::BatchLimits;
@@ -14,30 +12,16 @@ use crate::subject::SubjectFilter;
 
 use super::{EventReader, EventSource, Lane, SourceError, StreamState};
 use connection::Connection;
+pub use options::JetStreamOptions;
 
 mod connection;
+mod consumer;
 mod lookup;
+mod options;
 mod pack;
 mod reader;
 #[cfg(test)]
 mod tests;
-
-/// How to reach the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct JetStreamOptions {
-    /// `nats://host:port`; several separated by commas for the servers of one cluster. `tls://` asks for TLS.
-    pub url: String,
-    /// A `.creds` file with a user's JWT and key.
-    pub credentials: Option<PathBuf>,
-    /// User name, together with `password`.
-    pub user: Option<String>,
-    /// Password, together with `user`.
-    pub password: Option<String>,
-    /// Token.
-    pub token: Option<String>,
-    /// Seed of a user's nkey, `SU…`.
-    pub nkey: Option<String>,
-}
 
 /// Streams of one JetStream account.
 ///

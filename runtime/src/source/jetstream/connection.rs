@@ -131,7 +131,7 @@ impl Connection {
 
     async fn client_options(&self) -> Result<ConnectOptions, String> {
         let health = self.health.clone();
-        let options = authenticated(&self.options).await?;
+        let options = self.options.authenticated().await?;
         Ok(options
             .name("foldline")
             .connection_timeout(CONNECT_WITHIN)
@@ -168,31 +168,10 @@ impl Connection {
 
     fn unreachable(&self, reason: String) -> SourceError {
         SourceError::Unreachable {
-            url: without_secrets(&self.options.url),
+            url: self.options.shown_url(),
             reason,
         }
     }
-}
-
-async fn authenticated(options: &JetStreamOptions) -> Result<ConnectOptions, String> {
-    let mut client = ConnectOptions::new();
-    if let Some(file) = &options.credentials {
-        client = client
-            .credentials_file(file)
-            .await
-            .map_err(|error| format!("credentials file {}: {error}", file.display()))?;
-    }
-    if let Some(user) = &options.user {
-        let password = options.password.clone().unwrap_or_default();
-        client = client.user_and_password(user.clone(), password);
-    }
-    if let Some(token) = &options.token {
-        client = client.token(token.clone());
-    }
-    if let Some(seed) = &options.nkey {
-        client = client.nkey(seed.clone());
-    }
-    Ok(client)
 }
 
 /// Whether no JetStream listens to API calls.
@@ -214,30 +193,5 @@ fn plain_words(error: &ConnectError) -> String {
         ConnectErrorKind::ServerParse => format!("this is no server address: {}", detail()),
         ConnectErrorKind::Io => detail(),
         _ => error.to_string(),
-    }
-}
-
-/// Addresses may carry `user:password@`, which belongs in no log.
-fn without_secrets(url: &str) -> String {
-    let server = |server: &str| match (server.find("://"), server.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}{}", &server[..scheme + 3], &server[at + 1..])
-        }
-        (None, Some(at)) => server[at + 1..].to_owned(),
-        _ => server.to_owned(),
-    };
-    url.split(',').map(server).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_in_an_address_are_not_shown() {
-        assert_eq!(
-            without_secrets("nats://me:secret@a:4222,b,you:p@ss@c"),
-            "nats://a:4222,b,c"
-        );
     }
 }
