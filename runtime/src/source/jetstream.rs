@@ -1,6 +1,6 @@
 //! Events from NATS JetStream.
 //!
-//! [`connection`] holds the two connections, [`lookup`] asks the server about streams, and [`reader`] reads
+//! `connection` holds the two connections, `lookup` asks the server about streams, and `reader` reads
 //! one with a plain pull consumer that is thrown away on any doubt. Neither ordered consumers nor `fetch` nor
 //! `batch` of the client are used: each was seen to lose or repeat messages when a server restarts.
 

@@ -3,10 +3,10 @@
 //! Subscribers form groups; each group has one reader and a task that feeds what it reads to a bounded queue
 //! per subscriber. How groups come and go:
 //!
-//! - Subscribers that start at about the same place within [`GATHER`] form one group; later ones join a group
+//! - Subscribers that start at about the same place within 50 ms form one group; later ones join a group
 //!   that has not read past their place.
 //! - A subscriber whose queue is full makes its group wait while all others have work, and a little longer (see
-//!   [`reading`]). Then it goes on in a group of its own: a slow projection does not hold back the others.
+//!   `Patience`). Then it goes on in a group of its own: a slow projection does not hold back the others.
 //! - A group that has come close to the stream's end joins the live group of the stream, or becomes it.
 //!
 //! A [`Subscription`] notices nothing of this: its batches are contiguous from where it started.

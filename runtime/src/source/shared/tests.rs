@@ -155,9 +155,15 @@ async fn a_slow_subscriber_holds_nobody_back_and_comes_back_later() {
 async fn subscribers_that_starve_each_other_in_turn_keep_sharing() {
     let bench = Bench::with_events(60_000);
     let (mut one, mut other) = tokio::join!(bench.subscribe(0), bench.subscribe(0));
-    // Each drains its queue while the other's is full.
+    // One has nothing left while the other's queue is full; the other takes a moment until it goes on.
     for place in (15_000..=60_000).step_by(15_000) {
-        tokio::join!(one.read_to(place), other.read_to(place));
+        let later = async {
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            other.read_to(place).await;
+        };
+        tokio::join!(one.read_to(place), later);
     }
     assert_eq!(bench.lanes(), [Lane::Replay, Lane::Live]);
 }
