@@ -78,6 +78,7 @@ pub trait IndexValue: ColumnValue {
 
 macro_rules! integer_columns {
     ($($integer:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl ColumnValue for $integer {
             const TYPE: ColumnType = ColumnType::Integer;
 
@@ -97,14 +98,17 @@ macro_rules! integer_columns {
 
 macro_rules! key_columns {
     ($($key:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyValue for $key {}
 
+        #[diagnostic::do_not_recommend]
         impl IndexValue for $key {
             type Sought = Self;
         }
     )*};
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: KeyValue> IndexValue for Option<K> {
     type Sought = K;
 }
@@ -112,6 +116,7 @@ impl<K: KeyValue> IndexValue for Option<K> {
 integer_columns!(i8, i16, i32, i64, u8, u16, u32);
 key_columns!(bool, i8, i16, i32, i64, u8, u16, u32, String, Vec<u8>);
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for bool {
     const TYPE: ColumnType = ColumnType::Boolean;
 
@@ -127,6 +132,7 @@ impl ColumnValue for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for f64 {
     const TYPE: ColumnType = ColumnType::Real;
 
@@ -142,6 +148,7 @@ impl ColumnValue for f64 {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for f32 {
     const TYPE: ColumnType = ColumnType::Real;
 
@@ -158,6 +165,7 @@ impl ColumnValue for f32 {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for String {
     const TYPE: ColumnType = ColumnType::Text;
 
@@ -173,6 +181,7 @@ impl ColumnValue for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for Vec<u8> {
     const TYPE: ColumnType = ColumnType::Blob;
 
@@ -188,6 +197,7 @@ impl ColumnValue for Vec<u8> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ColumnValue for serde_json::Value {
     const TYPE: ColumnType = ColumnType::Json;
 
@@ -203,6 +213,7 @@ impl ColumnValue for serde_json::Value {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ColumnValue> ColumnValue for Option<T> {
     const TYPE: ColumnType = T::TYPE;
     const NULLABLE: bool = {

@@ -1,4 +1,5 @@
-//! The usual envelope around an event's data, and how the data becomes a variant of the author's enum.
+//! The usual envelope around an event's data, and how the data becomes a variant of the author's
+//! enum.
 //!
 //! ```json
 //! { "eventId": "…", "eventType": "OrderPlaced", "aggregateId": "o-1", "aggregateType": "Order",

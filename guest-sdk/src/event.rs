@@ -17,8 +17,8 @@ pub use self::timestamp::Timestamp;
 use crate::Result;
 use crate::envelope::{self, Envelope};
 
-/// One event of the stream: subject, sequence, time, headers and payload. Everything borrows from the
-/// batch it came in; nothing is copied.
+/// One event of the stream: subject, sequence, time, headers and payload. Everything borrows from
+/// the batch it came in; nothing is copied.
 #[derive(Clone, Debug)]
 pub struct Event {
     batch: Rc<Batch>,
@@ -48,7 +48,8 @@ impl Event {
         self.batch.subject(self.index)
     }
 
-    /// The part of the subject at this position, counted from 0: of `orders.o-17.OrderPlaced`, 1 is `o-17`.
+    /// The part of the subject at this position, counted from 0: of `orders.o-17.OrderPlaced`, 1 is
+    /// `o-17`.
     #[must_use]
     pub fn subject_token(&self, position: usize) -> Option<&str> {
         self.subject().split('.').nth(position)
@@ -84,8 +85,8 @@ impl Event {
     }
 
     /// The payload's envelope, and its data as the variant of `E` named like the event type, in one
-    /// pass; `None` when `E` has no such variant, so that a projection names only the events it cares
-    /// about.
+    /// pass; `None` when `E` has no such variant, so that a projection names only the events it
+    /// cares about.
     ///
     /// ```
     /// # use foldline_sdk::{Event, ReadModel, Result};
@@ -128,8 +129,8 @@ impl Event {
         envelope::read(self.payload()).with_context(|| self.named())
     }
 
-    /// The whole payload as the variant of `E` named `event_type`, for events without an envelope that
-    /// are typed by a header or by their subject; `None` when `E` has no such variant.
+    /// The whole payload as the variant of `E` named `event_type`, for events without an envelope
+    /// that are typed by a header or by their subject; `None` when `E` has no such variant.
     ///
     /// ```
     /// # use foldline_sdk::{Event, Result};

@@ -1,4 +1,5 @@
-//! The module's side of the contract: only built for `wasm32`, called by the code of `#[projection]`.
+//! The module's side of the contract: only built for `wasm32`, called by the code of
+//! `#[projection]`.
 
 pub mod bindings;
 mod convert;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::column::KeyValue;
 use crate::value::Value;
 
-/// A value to look for in a key or index column of type `C`: the type itself, a reference to it, and
-/// for text also `&str`.
+/// A value to look for in a key or index column of type `C`: the type itself, a reference to it,
+/// and for text also `&str`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be looked for in a column of type `{C}`",
     label = "expected `{C}` or a reference to it",
@@ -38,6 +38,7 @@ fn borrowed<C: KeyValue>(key: &C) -> Value<'_> {
     key.to_value()
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: KeyValue> KeyPart<C> for &C {
     fn into_value<'k>(self) -> Value<'k>
     where
@@ -47,6 +48,7 @@ impl<C: KeyValue> KeyPart<C> for &C {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: KeyValue> KeyPart<C> for C {
     fn into_value<'k>(self) -> Value<'k>
     where
@@ -56,6 +58,7 @@ impl<C: KeyValue> KeyPart<C> for C {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart<String> for &str {
     fn into_value<'k>(self) -> Value<'k>
     where
@@ -65,6 +68,7 @@ impl KeyPart<String> for &str {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart<String> for &Cow<'_, str> {
     fn into_value<'k>(self) -> Value<'k>
     where
@@ -74,6 +78,7 @@ impl KeyPart<String> for &Cow<'_, str> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart<Vec<u8>> for &[u8] {
     fn into_value<'k>(self) -> Value<'k>
     where
@@ -83,6 +88,7 @@ impl KeyPart<Vec<u8>> for &[u8] {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, QA: KeyPart<A>> Key<(A,)> for QA {
     fn into_values<'k>(self) -> impl AsRef<[Value<'k>]>
     where
@@ -94,6 +100,7 @@ impl<A, QA: KeyPart<A>> Key<(A,)> for QA {
 
 macro_rules! composite_keys {
     ($(($($column:ident $part:ident),+))*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($column,)+ $($part: KeyPart<$column>),+> Key<($($column,)+)> for ($($part,)+) {
             #[allow(non_snake_case, reason = "one name per part, for its type and its value")]
             fn into_values<'k>(self) -> impl AsRef<[Value<'k>]>

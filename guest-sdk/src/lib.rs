@@ -20,9 +20,10 @@
 //!
 //! #[projection(name = "customers", version = 1, subjects = ["orders.>"], tables = [Customer])]
 //! fn customers(event: &Event, rows: &mut ReadModel) -> Result<()> {
-//!     let Some((_, OrderEvent::OrderPlaced { customer_id, total_amount })) = event.decode()? else {
+//!     let Some((_, order)) = event.decode()? else {
 //!         return Ok(()); // every other type of event
 //!     };
+//!     let OrderEvent::OrderPlaced { customer_id, total_amount } = order;
 //!     let new = || Customer { customer_id: customer_id.clone(), orders: 0, spent: 0.0 };
 //!     rows.upsert(&customer_id, new, |customer| {
 //!         customer.orders += 1;
@@ -32,17 +33,17 @@
 //! ```
 //!
 //! In a crate with `crate-type = ["cdylib", "rlib"]`, `cargo build --release --target
-//! wasm32-unknown-unknown` makes the module to drop into the host's folder, and `cargo test` tests the
-//! function as it is, with [`testing`].
+//! wasm32-unknown-unknown` makes the module to drop into the host's folder, and `cargo test` tests
+//! the function as it is, with [`testing`].
 //!
-//! A projection sees events in the order of the stream, each counted once: its changes are committed
-//! together with the checkpoint. The same events must always give the same rows, so there is no clock,
-//! no randomness, no file and no network, and memory lasts for one batch at most: what has to be
-//! remembered belongs in a table.
+//! A projection sees events in the order of the stream, each counted once: its changes are
+//! committed together with the checkpoint. The same events must always give the same rows, so there
+//! is no clock, no randomness, no file and no network, and memory lasts for one batch at most: what
+//! has to be remembered belongs in a table.
 //!
-//! The modules in reading order: [`Event`] and its [`Envelope`] come in, [`ReadModel`] changes rows of a
-//! [`Table`], whose columns are [`ColumnValue`]s found by [`Key`]; an [`Error`] rejects the event, with
-//! [`bail!`], [`ensure!`] and `?`. [`log`]'s macros write to the host's log.
+//! The modules in reading order: [`Event`] and its [`Envelope`] come in, [`ReadModel`] changes rows
+//! of a [`Table`], whose columns are [`ColumnValue`]s found by [`Key`]; an [`Error`] rejects the
+//! event, with [`bail!`], [`ensure!`] and `?`. [`log`]'s macros write to the host's log.
 #![deny(missing_docs)]
 
 // The generated bindings name this crate by its name.
@@ -68,8 +69,8 @@ pub mod guest;
 pub mod testing;
 
 pub use anyhow::{Context, Error, Result, bail, ensure};
-/// A row type and its table. Field types without an attribute are those of [`ColumnValue`]; `Option` makes a
-/// column nullable.
+/// A row type and its table. Field types without an attribute are those of [`ColumnValue`];
+/// `Option` makes a column nullable.
 ///
 /// ```
 /// use foldline_sdk::Table;
@@ -102,8 +103,10 @@ pub use anyhow::{Context, Error, Result, bail, ensure};
 /// ```
 ///
 /// On the struct:
-/// - `#[table(name = "…")]`: the table's name. Without it, the struct's name in snake case and an `s`.
-/// - `#[table(index(a, b))]`: an index over several fields, and the function `by_a_and_b` to search it.
+/// - `#[table(name = "…")]`: the table's name. Without it, the struct's name in snake case and an
+///   `s`.
+/// - `#[table(index(a, b))]`: an index over several fields, and the function `by_a_and_b` to search
+///   it.
 ///
 /// On a field:
 /// - `#[key]`: part of the primary key, in the order of the fields. At least one.
@@ -111,8 +114,8 @@ pub use anyhow::{Context, Error, Result, bail, ensure};
 /// - `#[json]`: stored as a JSON column, for any type that serde can serialize and deserialize.
 /// - `#[column(name = "…")]`: the column's name, where the field's name will not do.
 pub use foldline_sdk_macros::Table;
-/// A function as a projection: it is called with every event of the stream that matches `subjects`, in order,
-/// and changes the rows of its tables.
+/// A function as a projection: it is called with every event of the stream that matches `subjects`,
+/// in order, and changes the rows of its tables.
 ///
 /// ```
 /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};
@@ -132,17 +135,18 @@ pub use foldline_sdk_macros::Table;
 /// ```
 ///
 /// - `name`: `[a-z][a-z0-9-]*`, at most 63 characters.
-/// - `version`: counts up from 1. A higher version is built from the beginning of the stream beside the
-///   running one; the same version goes on where the module before it stopped.
+/// - `version`: counts up from 1. A higher version is built from the beginning of the stream beside
+///   the running one; the same version goes on where the module before it stopped.
 /// - `subjects`: NATS subject filters; `*` stands for one token, a last `>` for one or more.
-/// - `key`: which events belong together, `subject_token(N)` counted from 0 or `header("Name")`. Order is kept
-///   per key when events have to be held back. Without it, order is kept for the stream as a whole.
+/// - `key`: which events belong together, `subject_token(N)` counted from 0 or `header("Name")`.
+///   Order is kept per key when events have to be held back. Without it, order is kept for the
+///   stream as a whole.
 /// - `tables`: the row types the projection uses, from the same crate. Others cannot be put or got.
 ///
-/// The function stays a function. Beside it, its name also becomes a type that implements [`Projection`], for
-/// the test kit: `given::<order_summary>([…])`. A crate holds one projection: for `wasm32` the module's exports
-/// are written too. They contain `unsafe` code, so a crate that forbids it does so natively:
-/// `#![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]`.
+/// The function stays a function. Beside it, its name also becomes a type that implements
+/// [`Projection`], for the test kit: `given::<order_summary>([…])`. A crate holds one projection:
+/// for `wasm32` the module's exports are written too. They contain `unsafe` code, so a crate that
+/// forbids it does so natively: `#![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]`.
 pub use foldline_sdk_macros::projection;
 pub use {log, serde_json};
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use crate::event::Batch;
 use crate::{Definition, Event, ReadModel, Result};
 
-/// A projection as a type, which the module's exports and the test kit are written for. The attribute
-/// `#[projection]` writes it next to the function, under the function's name.
+/// A projection as a type, which the module's exports and the test kit are written for. The
+/// attribute `#[projection]` writes it next to the function, under the function's name.
 pub trait Projection {
     /// Name, version, subjects, key and tables.
     const DEFINITION: Definition;
@@ -26,8 +26,8 @@ pub(crate) struct Rejection {
     pub(crate) reason: String,
 }
 
-/// Applies the events of a batch in order, up to the first that is rejected. `projecting` is told each
-/// event before it is applied, and `None` at the end.
+/// Applies the events of a batch in order, up to the first that is rejected. `projecting` is told
+/// each event before it is applied, and `None` at the end.
 pub(crate) fn project_batch<P: Projection>(
     batch: &Rc<Batch>,
     rows: &mut ReadModel,

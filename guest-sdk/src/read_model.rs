@@ -9,8 +9,9 @@ use crate::key::Key;
 use crate::table::{Find, Listed, Table};
 use crate::value::Value;
 
-/// The projection's own tables, as of the events before the one being projected. Changes are visible
-/// at once, and committed together with the checkpoint after the whole batch, or not at all.
+/// The projection's own tables, as of the events before the one being projected. Changes are
+/// visible at once, and committed together with the checkpoint after the whole batch, or not at
+/// all.
 ///
 /// A key is written as plain values: `"o-1"`, `&order_id`, `7`, or a tuple `("o-1", 7)` for a table
 /// with several `#[key]` fields.
@@ -49,8 +50,8 @@ impl ReadModel {
         self.get_row(key.into_values().as_ref())
     }
 
-    /// Rows of one index value, in the order of the primary key, at most `limit` of them. The host has
-    /// a limit of its own above that.
+    /// Rows of one index value, in the order of the primary key, at most `limit` of them. The host
+    /// has a limit of its own above that.
     ///
     /// ```
     /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};

@@ -129,15 +129,15 @@ impl Columns {
         self.values.next().unwrap_or(Value::Null)
     }
 
-    /// Says which stored value does not fit the field it was read into. Seen after a row type changed
-    /// while the projection's version did not.
+    /// Says which stored value does not fit the field it was read into. Seen after a row type
+    /// changed while the projection's version did not.
     fn misfit(&self, value: &Value<'_>, field: &str) -> anyhow::Error {
         let column = self.table.columns[self.position - 1].name;
         let (table, kind) = (self.table.name, value.kind());
         let value: String = value.to_string().chars().take(LONGEST_VALUE).collect();
         anyhow!(
-            "column `{column}` of table `{table}` holds {kind} ({value}), which is not a valid {field}; \
-             raise the projection's version when the meaning of a column changes"
+            "column `{column}` of table `{table}` holds {kind} ({value}), which is not a valid \
+             {field}; raise the projection's version when the meaning of a column changes"
         )
     }
 }

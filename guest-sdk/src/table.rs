@@ -47,8 +47,9 @@ pub trait Listed: Table {
     const NUMBER: u32;
 }
 
-/// What [`ReadModel::find`](crate::ReadModel::find) looks for: an index of `T` and the values of its
-/// columns. The derive writes one function per index that makes it, `Order::by_customer_id("c-1")`.
+/// What [`ReadModel::find`](crate::ReadModel::find) looks for: an index of `T` and the values of
+/// its columns. The derive writes one function per index that makes it,
+/// `Order::by_customer_id("c-1")`.
 pub struct Find<'k, T> {
     pub(crate) index: u32,
     pub(crate) key: Vec<Value<'k>>,

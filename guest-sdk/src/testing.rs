@@ -35,12 +35,12 @@
 //! .then([Order { order_id: "o-1".to_owned(), status: "cancelled".to_owned() }]);
 //! ```
 //!
-//! The events are projected again and again, cut into batches in other places each time, and every batch
-//! on a thread of its own: whatever the host does, the rows must be the same. Where they are not, the
-//! test fails and names the first difference. A fresh instance of a module has fresh memory, and here
-//! each batch has fresh `thread_local!`s; a `static` however cannot be reset natively, so a projection
-//! that keeps something in one passes here and goes wrong in the host. Keep in tables what has to last
-//! beyond one event.
+//! The events are projected again and again, cut into batches in other places each time, and every
+//! batch on a thread of its own: whatever the host does, the rows must be the same. Where they are
+//! not, the test fails and names the first difference. A fresh instance of a module has fresh
+//! memory, and here each batch has fresh `thread_local!`s; a `static` however cannot be reset
+//! natively, so a projection that keeps something in one passes here and goes wrong in the host.
+//! Keep in tables what has to last beyond one event.
 
 mod batching;
 mod difference;
@@ -63,8 +63,8 @@ use crate::{Projection, Result};
 ///
 /// # Panics
 ///
-/// When an event's subject is not one the projection asked for, when the projection panics, and when
-/// the rows depend on how the events are cut into batches.
+/// When an event's subject is not one the projection asked for, when the projection panics, and
+/// when the rows depend on how the events are cut into batches.
 #[must_use = "say what the rows are: `.then([…])`"]
 #[track_caller]
 pub fn given<P: Projection>(events: impl IntoIterator<Item = TestEvent>) -> Outcome<P> {
@@ -85,8 +85,8 @@ pub struct Outcome<P> {
 }
 
 impl<P: Projection> Outcome<P> {
-    /// The events were applied, and the table of `T` holds exactly these rows, in any order. For no rows at
-    /// all write `.then::<Order>([])`.
+    /// The events were applied, and the table of `T` holds exactly these rows, in any order. For no
+    /// rows at all write `.then::<Order>([])`.
     ///
     /// # Panics
     ///
@@ -115,7 +115,8 @@ impl<P: Projection> Outcome<P> {
         self
     }
 
-    /// The last event was rejected with a reason that contains this text; those before it were applied.
+    /// The last event was rejected with a reason that contains this text; those before it were
+    /// applied.
     ///
     /// # Panics
     ///

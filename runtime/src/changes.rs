@@ -85,7 +85,7 @@ impl Changes {
     /// The changes of one table in the order of their keys: the order in which a B-tree likes to be written.
     pub fn sorted(&self, table: usize) -> Vec<(&Key, &Change)> {
         let mut entries: Vec<_> = self.tables[table].iter().collect();
-        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        entries.sort_unstable_by_key(|(key, _)| *key);
         entries
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::value::Value;
 
 mod check;
+mod difference;
 pub use check::DefinitionError;
 
 /// A checked definition. Stored with each read model; two modules with equal definitions can share one.

@@ -16,8 +16,7 @@ use crate::query::QueryState;
 use crate::source::EventSource;
 use crate::source::jetstream::JetStreamSource;
 use crate::source::shared::SharedReaders;
-use crate::store::StoreError;
-use crate::store::folder::DataFolder;
+use crate::store::folder::{DataFolder, FolderError};
 use crate::supervisor::{Shared, Supervisor};
 
 /// Why a host could not start, or not stop in order.
@@ -25,7 +24,7 @@ use crate::supervisor::{Shared, Supervisor};
 pub enum HostError {
     /// The data folder cannot be used, or another host uses it.
     #[error(transparent)]
-    Data(#[from] StoreError),
+    Data(#[from] FolderError),
     /// The modules folder cannot be made.
     #[error("cannot make the modules folder {folder}: {source}")]
     Modules {

@@ -1,8 +1,8 @@
 //! Derives and attributes of `foldline-sdk`, which re-exports and documents them.
 //!
-//! `name` and `subject` check what people write down; `table` is the derive, `projection` the attribute.
-//! Every mistake an author can make is found here or by a trait with a message of its own, and says
-//! what to write instead; `guest-sdk/tests/ui` holds them all.
+//! `name` and `subject` check what people write down; `table` is the derive, `projection` the
+//! attribute. Every mistake an author can make is found here or by a trait with a message of its
+//! own, and says what to write instead; `guest-sdk/tests/ui` holds them all.
 
 mod errors;
 mod name;

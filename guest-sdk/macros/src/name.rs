@@ -17,8 +17,8 @@ fn check(kind: &str, name: &str, separator: char) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(allowed) {
         return Err(format!(
-            "`{name}` cannot be the name of a {kind}: write lower-case letters, digits and `{separator}`, beginning \
-             with a letter"
+            "`{name}` cannot be the name of a {kind}: write lower-case letters, digits \
+             and `{separator}`, beginning with a letter"
         ));
     }
     if name.len() > LONGEST {

@@ -3,11 +3,16 @@
 /// Checks one subject filter.
 pub(crate) fn check(filter: &str) -> Result<(), String> {
     if filter.is_empty() {
-        return Err("an empty subject matches nothing: write a NATS subject filter such as `orders.>`, or `>` for every event".into());
+        return Err(
+            "an empty subject matches nothing: write a NATS subject filter such as \
+                    `orders.>`, or `>` for every event"
+                .into(),
+        );
     }
     if filter.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(format!(
-            "the subject `{filter}` contains white space, which NATS does not allow: separate tokens by dots, subjects by commas"
+            "the subject `{filter}` contains white space, which NATS does not allow: \
+             separate tokens by dots, subjects by commas"
         ));
     }
     let last = filter.split('.').count() - 1;
@@ -20,14 +25,17 @@ pub(crate) fn check(filter: &str) -> Result<(), String> {
 fn check_token(filter: &str, token: &str, last: bool) -> Result<(), String> {
     match token {
         "" => Err(format!(
-            "the subject `{filter}` has an empty token: remove the extra dot, or write `*` for any one token"
+            "the subject `{filter}` has an empty token: remove the extra dot, or write \
+             `*` for any one token"
         )),
         ">" if !last => Err(format!(
-            "in the subject `{filter}`, `>` is not last: it stands for all that follows; write `*` for one token"
+            "in the subject `{filter}`, `>` is not last: it stands for all that \
+             follows; write `*` for one token"
         )),
         "*" | ">" => Ok(()),
         _ if token.contains(['*', '>']) => Err(format!(
-            "in the subject `{filter}`, the wildcard in `{token}` is not a token of its own: `*` and `>` stand for whole tokens"
+            "in the subject `{filter}`, the wildcard in `{token}` is not a token of its \
+             own: `*` and `>` stand for whole tokens"
         )),
         _ => Ok(()),
     }

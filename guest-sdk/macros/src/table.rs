@@ -73,7 +73,11 @@ fn parse_fields<'a>(item: &'a DeriveInput, errors: &mut Errors) -> syn::Result<V
         ));
     };
     if !item.generics.params.is_empty() {
-        errors.at(&item.generics, "a row owns its data and has one type per column: remove the generics, and write String instead of &str");
+        errors.at(
+            &item.generics,
+            "a row owns its data and has one type per column: remove the generics, and write \
+             String instead of &str",
+        );
     }
     Ok(fields
         .named
@@ -104,9 +108,15 @@ fn positions(columns: &[Ident], fields: &[Field<'_>], errors: &mut Errors) -> Op
     let mut found = Vec::new();
     for column in columns {
         match fields.iter().position(|field| field.ident == column) {
-            Some(position) if found.contains(&position) => errors.at(column, format!("`{column}` is twice in this index")),
+            Some(position) if found.contains(&position) => {
+                errors.at(column, format!("`{column}` is twice in this index"));
+            }
             Some(position) => found.push(position),
-            None => errors.at(column, format!("there is no field `{column}` to index: write the names of fields of this struct")),
+            None => {
+                let message =
+                    "there is no field of this name to index: write names of fields of this struct";
+                errors.at(column, message);
+            }
         }
     }
     (found.len() == columns.len()).then_some(found)
@@ -114,7 +124,11 @@ fn positions(columns: &[Ident], fields: &[Field<'_>], errors: &mut Errors) -> Op
 
 fn check_key(item: &DeriveInput, fields: &[Field<'_>], errors: &mut Errors) {
     if !fields.iter().any(|field| field.key) {
-        errors.at(&item.ident, "a table needs a key: write `#[key]` above the field, or fields, that tell its rows apart");
+        errors.at(
+            &item.ident,
+            "a table needs a key: write `#[key]` above the field, or fields, that tell its rows \
+             apart",
+        );
     }
 }
 
@@ -137,7 +151,11 @@ fn check_column_names(fields: &[Field<'_>], errors: &mut Errors) {
             .any(|earlier| earlier.column == field.column)
         {
             let column = &field.column;
-            errors.at(field.ident, format!("there are two columns named `{column}`: give one another name with `#[column(name = \"…\")]`"));
+            let message = format!(
+                "there are two columns named `{column}`: give one another name with \
+                 `#[column(name = \"…\")]`"
+            );
+            errors.at(field.ident, message);
         }
     }
 }

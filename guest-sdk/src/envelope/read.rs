@@ -1,5 +1,5 @@
-//! One pass over an envelope. Where `eventType` comes before the data, the data is read straight into
-//! the author's type; otherwise it is skipped first and read at the end.
+//! One pass over an envelope. Where `eventType` comes before the data, the data is read straight
+//! into the author's type; otherwise it is skipped first and read at the end.
 
 use std::cell::Cell;
 use std::fmt;

@@ -11,8 +11,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-/// Reads `data` as the variant of `E` named `event_type`, and `None` without reading it when `E` has no
-/// such variant.
+/// Reads `data` as the variant of `E` named `event_type`, and `None` without reading it when `E`
+/// has no such variant.
 pub(super) fn read<'de, E, D>(event_type: &str, data: D) -> Result<Option<E>, D::Error>
 where
     E: Deserialize<'de>,
@@ -52,8 +52,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for TypedData<'_, D> {
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, D::Error> {
         Err(D::Error::custom(
-            "decode reads a plain enum with one variant per event type, without #[serde(tag)] or #[serde(untagged)]; \
-             read one type with `event.json()`",
+            "decode reads a plain enum with one variant per event type, without #[serde(tag)] \
+             or #[serde(untagged)]; read one type with `event.json()`",
         ))
     }
 
@@ -108,8 +108,8 @@ impl<'de, D: Deserializer<'de>> VariantAccess<'de> for Data<D> {
     }
 }
 
-/// The only error there is while a variant's name is looked up; it costs nothing, because streams are
-/// full of events a projection does not care about.
+/// The only error there is while a variant's name is looked up; it costs nothing, because streams
+/// are full of events a projection does not care about.
 #[derive(Debug)]
 struct NoSuchVariant;
 

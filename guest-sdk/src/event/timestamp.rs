@@ -5,8 +5,8 @@ use std::fmt;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A moment in UTC. Displayed as RFC 3339 with nine decimals, `2026-03-01T12:30:00.000000000Z`: always
-/// the same length, so that the order of the texts is the order of the moments.
+/// A moment in UTC. Displayed as RFC 3339 with nine decimals, `2026-03-01T12:30:00.000000000Z`:
+/// always the same length, so that the order of the texts is the order of the moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     nanos: i64,
@@ -51,8 +51,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The Gregorian date of a day counted from 1970-01-01, by Howard Hinnant's `civil_from_days`: years
-/// start in March there, so that the leap day is the last of its year.
+/// The Gregorian date of a day counted from 1970-01-01, by Howard Hinnant's `civil_from_days`:
+/// years start in March there, so that the leap day is the last of its year.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

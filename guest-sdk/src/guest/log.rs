@@ -6,8 +6,8 @@ use super::bindings::foldline::projection::log as host;
 
 struct HostLog;
 
-/// Installs the host's log, from the second call on without effect. Trace is below what the contract
-/// has, so it is dropped before a message is put together.
+/// Installs the host's log, from the second call on without effect. Trace is below what the
+/// contract has, so it is dropped before a message is put together.
 pub(super) fn forward() {
     if log::set_logger(&HostLog).is_ok() {
         log::set_max_level(LevelFilter::Debug);

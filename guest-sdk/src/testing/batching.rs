@@ -13,8 +13,8 @@ use super::memory::{Lent, Memory};
 use crate::projection::{Rejection, project_batch};
 use crate::{Projection, ReadModel};
 
-/// Runs with batches of mixed sizes, beside the one with all events in one batch and the one with one
-/// event per batch.
+/// Runs with batches of mixed sizes, beside the one with all events in one batch and the one with
+/// one event per batch.
 const MIXED_RUNS: u64 = 8;
 /// The largest of the mixed batches, in events.
 const LARGEST_MIXED_BATCH: u64 = 7;
@@ -55,7 +55,8 @@ pub(super) fn check_subjects<P: Projection>(events: &[TestEvent]) {
         let seen = filters.iter().any(|filter| matches(filter, subject));
         assert!(
             seen,
-            "event {number} has the subject `{subject}`, which none of the projection's subjects {filters:?} matches"
+            "event {number} has the subject `{subject}`, which none of the projection's subjects \
+             {filters:?} matches"
         );
     }
 }
@@ -87,7 +88,8 @@ pub(super) fn run_all<P: Projection>(events: &[TestEvent]) -> Run {
         let other = run::<P>(events, &sizes);
         if let Some(difference) = first_difference(&whole, &other, &name) {
             panic!(
-                "the rows depend on how the events are cut into batches, or on something that is not in the events.\n\
+                "the rows depend on how the events are cut into batches, or on something that \
+                 is not in the events.\n\
                  Memory is fresh for every batch: keep in tables what has to last beyond one event.\n{difference}"
             );
         }

@@ -67,7 +67,8 @@ pub struct TestEnvelope {
     fields: Map<String, Json>,
 }
 
-/// An envelope around `data`. Its version is 1 and its timestamp 2026-01-01T00:00:00Z unless it says otherwise.
+/// An envelope around `data`. Its version is 1 and its timestamp 2026-01-01T00:00:00Z unless it
+/// says otherwise.
 #[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 pub fn envelope(event_type: &str, data: Json) -> TestEnvelope {
     let envelope = TestEnvelope { fields: Map::new() };

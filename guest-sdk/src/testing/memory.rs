@@ -43,7 +43,8 @@ impl Memory {
         &self.tables[table as usize]
     }
 
-    /// The rows of the table of `T`. A crate with several projections has several tables of each number.
+    /// The rows of the table of `T`. A crate with several projections has several tables of each
+    /// number.
     #[track_caller]
     pub(super) fn rows_of<T: Listed>(&self) -> &Rows {
         let listed = self.definitions.get(T::NUMBER as usize);

@@ -1,6 +1,6 @@
 //! One row per order: what was ordered, what was paid and where the parcel is.
 
-use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+use foldline_sdk::{Envelope, Event, ReadModel, Result, Table, projection};
 use serde::Deserialize;
 
 #[cfg(test)]
@@ -53,46 +53,59 @@ enum Payment {
     Failed,
 }
 
-#[projection(name = "order-summary", version = 1, subjects = ["orders.>"], key = subject_token(1), tables = [Order])]
+#[projection(
+    name = "order-summary",
+    version = 1,
+    subjects = ["orders.>"],
+    key = subject_token(1),
+    tables = [Order],
+)]
 fn order_summary(event: &Event, rows: &mut ReadModel) -> Result<()> {
     let Some((envelope, order)) = event.decode()? else {
         return Ok(());
     };
-    let (order_id, version) = (envelope.aggregate_id()?, envelope.version()?);
-    let updated_at = envelope.timestamp()?.to_owned();
-    let (status, shipped_as) = match order {
+    match order {
         OrderEvent::OrderPlaced {
             customer_id,
             items,
             total_amount,
-        } => {
-            return rows.put(Order {
-                order_id: order_id.to_owned(),
-                customer_id,
-                status: "placed".to_owned(),
-                total: total_amount,
-                item_count: items.iter().map(|item| item.quantity).sum(),
-                tracking_number: None,
-                version,
-                updated_at,
-            });
-        }
+        } => rows.put(Order {
+            order_id: envelope.aggregate_id()?.to_owned(),
+            customer_id,
+            status: "placed".to_owned(),
+            total: total_amount,
+            item_count: items.iter().map(|item| item.quantity).sum(),
+            tracking_number: None,
+            version: envelope.version()?,
+            updated_at: envelope.timestamp()?.to_owned(),
+        }),
         OrderEvent::PaymentProcessed {
             status: Payment::Success,
-        } => ("paid", None),
+        } => change(rows, &envelope, "paid", None),
         OrderEvent::PaymentProcessed {
             status: Payment::Failed,
-        } => ("payment_failed", None),
-        OrderEvent::OrderShipped { tracking_number } => ("shipped", Some(tracking_number)),
-        OrderEvent::OrderCancelled => ("cancelled", None),
-    };
-    // An order that was placed before the stream's first event has no row, and its later events do
-    // not say enough to make one: they change nothing.
-    rows.update(order_id, |order: &mut Order| {
+        } => change(rows, &envelope, "payment_failed", None),
+        OrderEvent::OrderShipped { tracking_number } => {
+            change(rows, &envelope, "shipped", Some(tracking_number))
+        }
+        OrderEvent::OrderCancelled => change(rows, &envelope, "cancelled", None),
+    }
+}
+
+/// An order that was placed before the stream's first event has no row, and its later events do not
+/// say enough to make one: they change nothing.
+fn change(
+    rows: &mut ReadModel,
+    envelope: &Envelope<'_>,
+    status: &str,
+    shipped_as: Option<String>,
+) -> Result<()> {
+    let (version, updated_at) = (envelope.version()?, envelope.timestamp()?);
+    rows.update(envelope.aggregate_id()?, |order: &mut Order| {
         order.status = status.to_owned();
         order.tracking_number = shipped_as.or(order.tracking_number.take());
         order.version = version;
-        order.updated_at = updated_at;
+        order.updated_at = updated_at.to_owned();
     })?;
     Ok(())
 }

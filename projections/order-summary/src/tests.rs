@@ -62,7 +62,10 @@ fn new_order() -> Order {
 }
 
 fn placed() -> TestEvent {
-    let items = json!([{ "productId": "p-1", "quantity": 2, "price": 9.99 }, { "productId": "p-2", "quantity": 1, "price": 5.5 }]);
+    let items = json!([
+        { "productId": "p-1", "quantity": 2, "price": 9.99 },
+        { "productId": "p-2", "quantity": 1, "price": 5.5 },
+    ]);
     order(
         "OrderPlaced",
         1,

@@ -22,6 +22,9 @@ pub enum DefinitionError {
         /// The form it must have.
         form: &'static str,
     },
+    /// A table name that the store cannot make.
+    #[error("table name {0:?} begins with \"sqlite_\", which SQLite keeps for itself")]
+    Reserved(String),
     /// Versions count up from 1.
     #[error("version is 0; versions count up from 1")]
     VersionZero,
@@ -101,6 +104,9 @@ impl Definition {
 
 fn check_table(table: &Table) -> Result<(), DefinitionError> {
     name("table name", &table.name, '_')?;
+    if table.name.starts_with("sqlite_") {
+        return Err(DefinitionError::Reserved(table.name.clone()));
+    }
     for column in &table.columns {
         name("column name", &column.name, '_')?;
     }
@@ -227,6 +233,7 @@ mod tests {
         assert!(
             after(|d| d.tables[0].columns[1].name = "order_id".into()).contains("appears twice")
         );
+        assert!(after(|d| d.tables[0].name = "sqlite_orders".into()).contains("SQLite keeps"));
         assert!(after(|d| d.tables[0].key.clear()).contains("no key column"));
         assert!(after(|d| d.tables[0].key = vec![9]).contains("does not exist"));
         assert!(after(|d| d.tables[0].key = vec![1]).contains("equality of reals"));

@@ -100,6 +100,11 @@ impl Progress {
         self.status.borrow().digest.clone()
     }
 
+    /// What went wrong last, while it has not passed.
+    pub fn problem(&self) -> Option<Problem> {
+        self.status.borrow().last_error.clone()
+    }
+
     /// Its committed checkpoint.
     pub fn checkpoint(&self) -> Sequence {
         self.status.borrow().checkpoint

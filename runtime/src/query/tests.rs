@@ -1,1 +1,137 @@
-//! HTTP over hand-made read models.
+//! The HTTP interface over hand-made read models.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::{QueryState, router};
+use crate::projection::directory::{Directory, Entry, ReadModelFile};
+use crate::projection::{State, Status};
+use crate::store::sqlite::reader::fixture::{Fixture, definition};
+
+mod freshness;
+mod projections;
+mod rows;
+mod serve;
+
+/// A host with one projection, `order-summary`, live at sequence 42.
+struct Host {
+    fixture: Fixture,
+    directory: Directory,
+    status: watch::Sender<Status>,
+    token: Option<&'static str>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    /// Everything a person would read of a problem, after checking that it is one.
+    fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], self.status.as_u16());
+        let kind = self.body["type"].as_str().unwrap();
+        assert!(kind.starts_with("urn:foldline:problem:"), "{kind}");
+        let text = |key: &str| self.body[key].as_str().unwrap_or_default().to_owned();
+        format!(
+            "{}: {} hint: {}",
+            text("title"),
+            text("detail"),
+            text("hint")
+        )
+    }
+}
+
+fn status(name: &str, state: State) -> Status {
+    Status {
+        name: name.into(),
+        version: 1,
+        digest: "ab".into(),
+        file: format!("{name}.wasm"),
+        status: state,
+        stream: Some("ORDERS".into()),
+        checkpoint: 42,
+        last_sequence: 42,
+        lag: 0,
+        events_per_second: 0.0,
+        reloads: 0,
+        generations: Vec::new(),
+        tables: vec!["orders".into(), "stock".into()],
+        dead_letters: 0,
+        held_keys: 0,
+        last_error: None,
+    }
+}
+
+impl Host {
+    fn new() -> Self {
+        let fixture = Fixture::filled();
+        let directory = Directory::default();
+        let (status, receiver) = watch::channel(status("order-summary", State::Live));
+        let read_model = ReadModelFile {
+            path: fixture.path(),
+            definition: definition(),
+        };
+        directory.insert(
+            "order-summary",
+            Entry {
+                status: receiver,
+                read_model: Some(Arc::new(read_model)),
+            },
+        );
+        Self {
+            fixture,
+            directory,
+            status,
+            token: None,
+        }
+    }
+
+    fn router(&self) -> Router {
+        router(QueryState::new(self.directory.clone(), self.token))
+    }
+
+    async fn get(&self, uri: &str) -> Answer {
+        self.send(Request::get(uri).body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn orders(&self, query: &str) -> Answer {
+        self.get(&format!("/v1/read-models/order-summary/orders?{query}"))
+            .await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        }
+    }
+
+    /// Another projection, without a read model.
+    fn also(&self, name: &str, state: State) -> watch::Sender<Status> {
+        let (sender, receiver) = watch::channel(status(name, state));
+        let entry = Entry {
+            status: receiver,
+            read_model: None,
+        };
+        self.directory.insert(name, entry);
+        sender
+    }
+}

@@ -30,6 +30,7 @@ macro_rules! conformance_suite {
             rows::what_was_deleted_is_gone_before_the_commit,
             rows::the_last_write_of_a_key_wins,
             rows::every_value_comes_back_as_it_was,
+            rows::zero_comes_back_without_a_sign_at_any_time,
             rows::composite_keys_tell_rows_apart,
             rows::a_table_of_nothing_but_a_key_can_be_written_twice,
             rows::find_gives_matches_in_the_order_of_the_key_up_to_the_limit,

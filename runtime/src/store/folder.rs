@@ -1,99 +1,171 @@
-//! The data folder: one host at a time, and where each read model's file lies.
+//! The data folder: one host at a time, a folder per projection, a file per generation.
+//!
+//! ```text
+//! data/foldline.lock                          who uses the folder
+//! data/order-summary/v2-9f86d081.db           version 2, built by the module whose digest begins so
+//! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::StoreError;
 use super::sqlite::{Meta, SqliteStore, read_meta};
 use crate::definition::Definition;
-use crate::telemetry;
 
-/// The file whose lock says that a host uses the folder. It holds a sentence about who does.
 const LOCK_FILE: &str = "foldline.lock";
 
-/// A data folder that belongs to this process until it is dropped.
-#[derive(Debug)]
-pub struct DataFolder {
-    dir: PathBuf,
-    _lock: File,
+/// Hexadecimal digits of the digest in a file's name: enough to tell builds of one version apart.
+const DIGEST_DIGITS: usize = 8;
+
+/// Who uses a data folder; written into its lock file for people and for the host that comes second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The machine it runs on, where that is known.
+    pub machine: Option<String>,
+    /// Where its HTTP interface listens.
+    pub address: String,
+    /// Since when, RFC 3339.
+    pub since: String,
 }
 
-/// A read model's file that was found.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The file.
+impl Holder {
+    fn this_process(address: &str) -> Self {
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let now = OffsetDateTime::now_utc().format(&Rfc3339);
+        Self {
+            pid: std::process::id(),
+            machine: machine.map(|name| name.trim().to_owned()),
+            address: address.to_owned(),
+            since: now.unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        if let Some(machine) = &self.machine {
+            write!(f, " on {machine}")?;
+        }
+        write!(f, ", listening on {}, since {}", self.address, self.since)
+    }
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another host uses it.
+    #[error(
+        "data folder {folder} is in use by {}",
+        holder.as_ref().map_or("another host".into(), Holder::to_string)
+    )]
+    Held {
+        /// The folder.
+        folder: String,
+        /// Who; none when it has not written it down yet.
+        holder: Option<Holder>,
+    },
+    /// It cannot be made, read or written.
+    #[error(transparent)]
+    Unusable(#[from] StoreError),
+}
+
+impl FolderError {
+    /// What the person can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => {
+                "stop that host first, or give this one a folder of its own with [store] dir or --data"
+            }
+            Self::Unusable(error) => error.hint(),
+        }
+    }
+}
+
+/// A generation's file, and what it says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenerationFile {
+    /// The SQLite database file.
     pub path: PathBuf,
     /// What it says about itself.
     pub meta: Meta,
 }
 
+/// The data folder, locked for this host as long as the value lives.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    // The system gives the lock back with the file, also when the process is killed.
+    _lock: File,
+}
+
 impl DataFolder {
-    /// Takes the folder for this process, making it where it is missing. `address` is said to a second host.
+    /// Makes the folder where it is missing, and locks it. `address` is where this host's HTTP interface
+    /// listens: it tells people which host it is.
     ///
     /// # Errors
-    /// [`StoreError::FolderTaken`] when another process has it; others when it cannot be written.
-    pub fn lock(dir: &Path, address: &str) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, e))?;
-        let path = dir.join(LOCK_FILE);
-        let io = |e| StoreError::io(&path, e);
-        let options = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let mut file = options.map_err(io)?;
-        match file.try_lock() {
+    /// [`FolderError::Held`] when another host uses it; others when it cannot be used.
+    pub fn lock(path: &Path, address: &str) -> Result<Self, FolderError> {
+        fs::create_dir_all(path).map_err(|e| StoreError::io(path, e))?;
+        let file = path.join(LOCK_FILE);
+        let unusable = |e| StoreError::io(&file, e);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = options.open(&file).map_err(unusable)?;
+        match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::Error(e)) => return Err(io(e)),
+            Err(TryLockError::Error(e)) => return Err(unusable(e).into()),
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(io)?;
-                return Err(StoreError::FolderTaken {
-                    folder: dir.display().to_string(),
-                    holder: holder.trim().to_owned(),
-                });
+                let folder = path.display().to_string();
+                let holder = holder(&mut lock);
+                return Err(FolderError::Held { folder, holder });
             }
         }
-        file.set_len(0).map_err(io)?;
-        let (pid, now) = (std::process::id(), telemetry::now());
-        writeln!(file, "process {pid}, serving {address}, since {now}").map_err(io)?;
+        sign(&mut lock, &Holder::this_process(address)).map_err(unusable)?;
         Ok(Self {
-            dir: dir.to_owned(),
-            _lock: file,
+            path: path.to_owned(),
+            _lock: lock,
         })
     }
 
-    /// The read model of a projection: the one of the highest version where there are several.
-    ///
-    /// # Errors
-    /// If the projection's folder or one of its files cannot be read.
-    pub fn generation(&self, name: &str) -> Result<Option<Found>, StoreError> {
-        let dir = self.dir.join(name);
-        let entries = match fs::read_dir(&dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            entries => entries.map_err(|e| StoreError::io(&dir, e))?,
-        };
-        let mut newest = None::<Found>;
-        for entry in entries {
-            let path = entry.map_err(|e| StoreError::io(&dir, e))?.path();
-            if path.extension().is_none_or(|extension| extension != "db") {
-                continue;
-            }
-            let meta = read_meta(&path)?;
-            let version = |found: &Found| found.meta.definition.version;
-            if newest
-                .as_ref()
-                .is_none_or(|newest| version(newest) < meta.definition.version)
-            {
-                newest = Some(Found { path, meta });
-            }
-        }
-        Ok(newest)
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Opens the read model of a projection, or makes an empty one where there is none.
+    /// The projection's generation of the highest version, if it has any.
+    ///
+    /// # Errors
+    /// If a file named like a generation is none of this projection, or cannot be read: passing over it
+    /// would build a read model again without a word.
+    pub fn generation(&self, projection: &str) -> Result<Option<GenerationFile>, StoreError> {
+        let folder = self.path.join(projection);
+        let mut found = Vec::new();
+        for path in files(&folder).map_err(|e| StoreError::io(&folder, e))? {
+            if is_generation(&path) {
+                let meta = read_meta(&path)?;
+                if meta.definition.name != projection {
+                    let reason = format!("it holds projection {:?}", meta.definition.name);
+                    return Err(StoreError::wrong_file(&path, reason));
+                }
+                found.push(GenerationFile { path, meta });
+            }
+        }
+        Ok(found
+            .into_iter()
+            .max_by_key(|file| (file.meta.definition.version, file.meta.created.clone())))
+    }
+
+    /// Opens the projection's read model, or makes an empty one where it has none; rows are cached within
+    /// `cache_bytes`.
     ///
     /// # Errors
     /// [`StoreError::WrongFile`] when the one that is there was built by another definition.
@@ -107,13 +179,136 @@ impl DataFolder {
             let store = SqliteStore::open(&found.path, definition, cache_bytes)?;
             return Ok((found.path, store));
         }
-        let file = format!(
-            "v{}-{}.db",
-            definition.version,
-            &digest[..8.min(digest.len())]
-        );
-        let path = self.dir.join(&definition.name).join(file);
+        let path = self.path_for(definition, digest);
         let store = SqliteStore::create(&path, definition, digest, cache_bytes)?;
         Ok((path, store))
+    }
+
+    /// Where a generation belongs that the module with this digest builds.
+    pub fn path_for(&self, definition: &Definition, digest: &str) -> PathBuf {
+        let digits: String = digest.chars().take(DIGEST_DIGITS).collect();
+        let name = format!("v{}-{digits}.db", definition.version);
+        self.path.join(&definition.name).join(name)
+    }
+}
+
+fn holder(lock: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    lock.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn sign(lock: &mut File, holder: &Holder) -> std::io::Result<()> {
+    let text = serde_json::to_string_pretty(holder)?;
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{text}")
+}
+
+/// The files of a folder; none when it is not there.
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether a file is named like a generation: `v<version>-<digits of the digest>.db`.
+fn is_generation(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let parts = name
+        .and_then(|name| name.strip_prefix('v')?.strip_suffix(".db"))
+        .and_then(|middle| middle.split_once('-'));
+    parts.is_some_and(|(version, digest)| {
+        version.parse::<u32>().is_ok()
+            && digest.len() == DIGEST_DIGITS
+            && digest.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::definition;
+    use crate::store::sqlite::SqliteStore;
+
+    const DIGEST: &str = "0123456789abcdef";
+
+    fn locked() -> (tempfile::TempDir, DataFolder) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::lock(&parent.path().join("data"), "127.0.0.1:7070").unwrap();
+        (parent, folder)
+    }
+
+    fn create(folder: &DataFolder, version: u32) -> PathBuf {
+        let definition = Definition {
+            version,
+            ..definition()
+        };
+        let path = folder.path_for(&definition, DIGEST);
+        SqliteStore::create(&path, &definition, DIGEST, 0).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_second_host_is_refused_and_told_who_is_there() {
+        let (_parent, folder) = locked();
+        let refused = DataFolder::lock(folder.path(), "127.0.0.1:8080").unwrap_err();
+        let text = refused.to_string();
+        for expected in ["127.0.0.1:7070", &std::process::id().to_string()] {
+            assert!(text.contains(expected), "{text}");
+        }
+        assert!(refused.hint().contains("--data"));
+        let path = folder.path().to_owned();
+        drop(folder);
+        DataFolder::lock(&path, "127.0.0.1:8080").unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = DataFolder::lock(&file.path().join("data"), "").unwrap_err();
+        assert!(refused.to_string().contains("data: "), "{refused}");
+        assert!(
+            refused.hint().contains("choose another folder"),
+            "{}",
+            refused.hint()
+        );
+    }
+
+    #[test]
+    fn the_generation_of_the_highest_version_is_found() {
+        let (_parent, folder) = locked();
+        assert_eq!(folder.generation("conformance").unwrap(), None);
+        create(&folder, 9);
+        let path = create(&folder, 10);
+        assert!(path.ends_with("conformance/v10-01234567.db"), "{path:?}");
+        for name in [
+            "v11-01234567.db-wal",
+            "v11-01234567.db.new",
+            "notes.txt",
+            "v12.db",
+        ] {
+            fs::write(path.with_file_name(name), "not a generation").unwrap();
+        }
+        let found = folder.generation("conformance").unwrap().unwrap();
+        assert_eq!((found.path, found.meta.digest.as_str()), (path, DIGEST));
+        assert_eq!(found.meta.definition.version, 10);
+    }
+
+    #[test]
+    fn a_generation_that_cannot_be_read_is_not_passed_over() {
+        let (_parent, folder) = locked();
+        let path = create(&folder, 1);
+        let damaged = path.with_file_name("v2-01234567.db");
+        fs::write(&damaged, "damaged").unwrap();
+        let refused = folder.generation("conformance").unwrap_err();
+        assert!(refused.to_string().contains("v2-01234567.db"), "{refused}");
+        fs::remove_file(damaged).unwrap();
+        let elsewhere = folder.path().join("another");
+        fs::rename(path.parent().unwrap(), elsewhere).unwrap();
+        let refused = folder.generation("another").unwrap_err();
+        assert!(refused.to_string().contains("\"conformance\""), "{refused}");
     }
 }

@@ -120,7 +120,7 @@ impl ReadModelStore for MemoryStore {
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
         let mut tables = self.read_model.tables.iter().enumerate();
         let checked =
-            tables.try_for_each(|(i, table)| super::refuse_nan(table, &changes.sorted(i)));
+            tables.try_for_each(|(i, table)| super::error::refuse_nan(table, &changes.sorted(i)));
         self.failed |= checked.is_err();
         self.pending.append(changes);
         checked

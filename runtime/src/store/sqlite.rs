@@ -25,15 +25,16 @@ use schema::Statements;
 
 /// The write-ahead log is emptied by force beyond this many bytes. Readers that follow each other without
 /// a gap would otherwise let it grow for ever: it can start again only when nobody reads from it.
-const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// The writer of one read model's file.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
     log_path: PathBuf,
-    /// The log's size at which it is emptied by force.
     log_bytes_max: u64,
+    /// The log's size at which it is emptied by force next.
+    log_bytes_due: u64,
     connection: Connection,
     statements: Vec<Statements>,
     checkpoint: Option<Checkpoint>,
@@ -74,13 +75,16 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let mut connection = file::open(path, definition)?;
         let statements: Vec<_> = definition.tables.iter().map(Statements::new).collect();
-        let opened = prepare(&connection, &statements)
-            .and_then(|empty| Ok((empty, checkpoint::take_over(&mut connection)?)));
-        let (empty, checkpoint) = opened.map_err(|e| StoreError::sqlite(path, e))?;
+        let error = |e| StoreError::sqlite(path, e);
+        prepare(&connection, &statements).map_err(error)?;
+        let checkpoint = checkpoint::take_over(&mut connection).map_err(error)?;
+        // Only now: until it was taken over, an earlier writer could have committed its first rows.
+        let empty = empty_tables(&connection, &statements).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
             log_path: file::beside(path, "-wal"),
             log_bytes_max: LOG_BYTES_MAX,
+            log_bytes_due: LOG_BYTES_MAX,
             connection,
             checkpoint,
             pending: Changes::new(statements.len()),
@@ -94,12 +98,12 @@ impl SqliteStore {
         StoreError::sqlite(&self.path, source)
     }
 
-    /// Opens a transaction if none is open.
+    /// Opens a transaction if none is open: before the first write, and before the first read, because
+    /// reading outside of one takes and gives back a lock per row, which doubles its cost.
     fn begin(&self) -> rusqlite::Result<()> {
         if self.connection.is_autocommit() {
-            self.connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .execute([])?;
+            let mut begin = self.connection.prepare_cached("BEGIN IMMEDIATE")?;
+            begin.execute([])?;
         }
         Ok(())
     }
@@ -108,7 +112,7 @@ impl SqliteStore {
         self.begin().map_err(|e| self.error(e))?;
         for (i, table) in self.statements.iter().enumerate() {
             let sorted = changes.sorted(i);
-            super::refuse_nan(&table.table, &sorted)?;
+            super::error::refuse_nan(&table.table, &sorted)?;
             write_table(&self.connection, table, &sorted).map_err(|e| self.error(e))?;
         }
         Ok(())
@@ -138,6 +142,7 @@ impl SqliteStore {
     }
 
     fn read(&self, table: usize, key: &[Value]) -> rusqlite::Result<Option<Row>> {
+        self.begin()?;
         let statements = &self.statements[table];
         let mut statement = self.connection.prepare_cached(&statements.get)?;
         row::bind(&mut statement, key)?;
@@ -154,6 +159,7 @@ impl SqliteStore {
         key: &[Value],
         limit: usize,
     ) -> rusqlite::Result<Vec<Row>> {
+        self.begin()?;
         let statements = &self.statements[table];
         let mut statement = self.connection.prepare_cached(&statements.find[index])?;
         row::bind(&mut statement, key)?;
@@ -166,25 +172,21 @@ impl SqliteStore {
     }
 
     /// Empties the write-ahead log when it has grown too far. What is committed is safe either way, so a
-    /// failure is told and tried again when the log has grown as far once more.
+    /// failure is told, and tried again when the log has grown as far once more.
     fn bound_log(&mut self) {
-        let length = std::fs::metadata(&self.log_path).map_or(0, |file| file.len());
-        if length <= self.log_bytes_max {
+        let bytes = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
+        if bytes <= self.log_bytes_due {
             return;
         }
-        let busy = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, bool>(0)
-            });
-        self.log_bytes_max = match busy {
-            Ok(false) => LOG_BYTES_MAX,
-            other => {
-                let file = self.log_path.display();
-                tracing::warn!(%file, bytes = length, result = ?other, "a long read keeps the write-ahead log from being emptied");
-                length + LOG_BYTES_MAX
-            }
-        };
+        let busy: rusqlite::Result<bool> =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.log_bytes_due = self.log_bytes_max;
+        if !matches!(busy, Ok(false)) {
+            self.log_bytes_due += bytes;
+            let (file, error) = (self.log_path.display(), busy.err());
+            tracing::warn!(%file, bytes, ?error, "a long read keeps the write-ahead log from being emptied");
+        }
     }
 }
 
@@ -261,14 +263,16 @@ impl ReadModelStore for SqliteStore {
     }
 }
 
-/// Prepares every statement, so that a table that does not fit shows now; says which tables are empty.
-fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<Vec<bool>> {
+/// Prepares every statement, so that a table that does not fit shows now.
+fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<()> {
     let of_tables: usize = statements.iter().map(|table| table.iter().count()).sum();
     // Beside them: begin, commit, and three of the checkpoint.
     connection.set_prepared_statement_cache_capacity(of_tables + 8);
-    for sql in statements.iter().flat_map(Statements::iter) {
-        connection.prepare_cached(sql)?;
-    }
+    let mut all = statements.iter().flat_map(Statements::iter);
+    all.try_for_each(|sql| connection.prepare_cached(sql).map(drop))
+}
+
+fn empty_tables(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<Vec<bool>> {
     let empty = |table: &Statements| Ok(!connection.prepare_cached(&table.any)?.exists([])?);
     statements.iter().map(empty).collect()
 }

@@ -128,9 +128,18 @@ impl Runner {
             true => (State::Starting, failure.hint()),
             false => (State::Failed, failure.hint()),
         };
-        tracing::error!(projection = self.name, hint, "{failure}");
+        let error = failure.to_string();
+        if self
+            .progress
+            .problem()
+            .is_some_and(|known| known.error == error)
+        {
+            tracing::debug!(projection = self.name, "still: {error}");
+        } else {
+            tracing::error!(projection = self.name, hint, "{error}");
+        }
         let problem = Problem {
-            error: failure.to_string(),
+            error,
             hint: Some(hint.to_owned()),
             at: telemetry::now(),
         };

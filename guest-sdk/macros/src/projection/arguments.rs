@@ -9,7 +9,8 @@ use syn::{Ident, LitInt, LitStr, Path, Token, bracketed, parenthesized};
 use crate::errors::Errors;
 use crate::{name, subject};
 
-const EXAMPLE: &str = "#[projection(name = \"order-summary\", version = 1, subjects = [\"orders.>\"], key = subject_token(1), tables = [Order])]";
+const EXAMPLE: &str = "#[projection(name = \"order-summary\", version = 1, \
+    subjects = [\"orders.>\"], key = subject_token(1), tables = [Order])]";
 
 /// The arguments, complete and checked.
 pub(super) struct Arguments {
@@ -104,7 +105,8 @@ fn parse_key(input: ParseStream<'_>) -> syn::Result<Key> {
         }
         _ => Err(syn::Error::new_spanned(
             kind,
-            "a key is `subject_token(1)`, counted from 0, or `header(\"Name\")`; leave `key` out where events have none",
+            "a key is `subject_token(1)`, counted from 0, or `header(\"Name\")`; leave `key` out \
+             where events have none",
         )),
     }
 }
@@ -164,7 +166,11 @@ fn check_version(written: Option<&LitInt>, errors: &mut Errors) -> u32 {
     };
     let version = written.base10_parse().unwrap_or(0);
     if version == 0 {
-        errors.at(written, "versions are whole numbers that count up from 1: write `version = 1` for a new projection");
+        errors.at(
+            written,
+            "versions are whole numbers that count up from 1: write `version = 1` for a new \
+             projection",
+        );
     }
     version
 }
@@ -175,7 +181,8 @@ fn check_subjects(written: Option<(Span, Vec<LitStr>)>, errors: &mut Errors) -> 
         return Vec::new();
     };
     if written.is_empty() {
-        errors.spanned(span, "a projection needs a subject: write `subjects = [\"orders.>\"]`, or `[\">\"]` for every event");
+        errors.spanned(span, "a projection needs a subject: write `subjects = [\"orders.>\"]`, or `[\">\"]` for every \
+             event");
     }
     let mut subjects: Vec<String> = Vec::new();
     for filter in written {
@@ -201,7 +208,8 @@ fn check_key(written: Option<(Span, Key)>, subjects: &[String], errors: &mut Err
                 .find(|filter| !subject::can_have_token(filter, *position))
             {
                 let message = format!(
-                    "no subject that matches `{filter}` has a token {position}: tokens are counted from 0"
+                    "no subject that matches `{filter}` has a token {position}: tokens are counted \
+                     from 0"
                 );
                 errors.spanned(span, message);
             }

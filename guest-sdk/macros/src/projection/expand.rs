@@ -80,14 +80,16 @@ fn listed((position, table): (usize, &Path)) -> TokenStream {
     }
 }
 
-/// The derive knows a table's name, the attribute knows which tables meet: only the compiler knows both.
+/// The derive knows a table's name, the attribute knows which tables meet: only the compiler knows
+/// both.
 fn distinct_tables(tables: &[Path]) -> TokenStream {
     let mut checks = TokenStream::new();
     for (position, second) in tables.iter().enumerate() {
         for first in &tables[..position] {
             let [one, other] = [first, second].map(|table| table.to_token_stream().to_string());
             let message = format!(
-                "the tables `{one}` and `{other}` have the same name; give one of them another with `#[table(name = \"…\")]`"
+                "the tables `{one}` and `{other}` have the same name; give one of them another \
+                 with `#[table(name = \"…\")]`"
             );
             checks.extend(quote_spanned! {second.span()=>
                 const _: () = ::core::assert!(::foldline_sdk::row::distinct::<#first, #second>(), #message);

@@ -131,7 +131,8 @@ fn finders(table: &Table<'_>) -> TokenStream {
     quote!(impl #ident { #(#finders)* })
 }
 
-/// Asks for the traits of key columns where the author wrote the type, so that the message points there.
+/// Asks for the traits of key columns where the author wrote the type, so that the message points
+/// there.
 fn type_checks(table: &Table<'_>) -> TokenStream {
     let keys = table.fields.iter().filter(|field| field.key).map(|field| {
         let ty = field.ty;

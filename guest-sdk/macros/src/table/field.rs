@@ -58,7 +58,8 @@ fn check_bare(attributes: &[Attribute], errors: &mut Errors) {
         if bare && attribute.meta.require_path_only().is_err() {
             errors.at(
                 attribute,
-                "this attribute takes no arguments; an index over several fields is `#[table(index(a, b))]` above the struct",
+                "this attribute takes no arguments; an index over several fields is \
+                 `#[table(index(a, b))]` above the struct",
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Types that people try first and for which there is a better answer than the compiler's, which knows
-//! all other types through the traits of a column.
+//! Types that people try first and for which there is a better answer than the compiler's, which
+//! knows all other types through the traits of a column.
 
 use syn::{GenericArgument, Ident, PathArguments, Type};
 
@@ -44,11 +44,17 @@ pub(super) fn check_column(field: &Field<'_>, errors: &mut Errors) {
     match ident.to_string().as_str() {
         "u64" | "usize" | "u128" | "i128" | "isize" => errors.at(
             ty,
-            format!("`{ident}` cannot be a column: integers have 64 bits and a sign; write i64, or String for larger numbers"),
+            format!(
+                "`{ident}` cannot be a column: integers have 64 bits and a sign; write \
+                 i64, or String for larger numbers"
+            ),
         ),
         "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet" => errors.at(
             ty,
-            format!("`{ident}` cannot be a column as it is: write `#[json]` above the field to store it as a JSON column"),
+            format!(
+                "`{ident}` cannot be a column as it is: write `#[json]` above the \
+                 field to store it as a JSON column"
+            ),
         ),
         _ => {}
     }
@@ -61,12 +67,18 @@ pub(super) fn check_key_or_index(field: &Field<'_>, key: bool, errors: &mut Erro
     if field.json || is_any(ty, &["Value"]) {
         errors.at(
             ty,
-            format!("a JSON column cannot be part of {kind}, because equal JSON has many spellings: store a String or an integer instead"),
+            format!(
+                "a JSON column cannot be part of {kind}, because equal JSON has many \
+                 spellings: store a String or an integer instead"
+            ),
         );
     } else if is_any(ty, &["f32", "f64"]) {
         errors.at(
             ty,
-            format!("a real cannot be part of {kind}, because the equality of reals is a trap: store an integer or a String instead"),
+            format!(
+                "a real cannot be part of {kind}, because the equality of reals is a \
+                 trap: store an integer or a String instead"
+            ),
         );
     } else if key && optional {
         errors.at(

@@ -12,7 +12,7 @@ fn created<M: ReadModel>() -> (M, M::Store) {
 fn comes_back<M: ReadModel>(table: usize, rows: &[Row]) {
     let (read_model, mut store) = created::<M>();
     let definition = definition();
-    let mut check = |store: &mut M::Store| {
+    let check = |store: &mut M::Store| {
         for row in rows {
             let key = definition.tables[table].key_of(row);
             assert_eq!(store.get(table, &key).unwrap().as_ref(), Some(row));
@@ -114,6 +114,22 @@ pub(in crate::store) fn every_value_comes_back_as_it_was<M: ReadModel>() {
     let mut rows: Vec<_> = columns.into_iter().enumerate().map(row).collect();
     rows.extend(texts.map(|id| noted(id, "as a key")));
     comes_back::<M>(ORDER, &rows);
+}
+
+pub(in crate::store) fn zero_comes_back_without_a_sign_at_any_time<M: ReadModel>() {
+    let (read_model, mut store) = created::<M>();
+    let with = |zero| {
+        let mut row = noted("a", "");
+        row[3] = Value::Real(zero);
+        row
+    };
+    write(&mut store, ORDER, &[with(-0.0)], &[]);
+    assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(with(0.0)));
+    store.commit(&at(1, 1)).unwrap();
+    assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(with(0.0)));
+    drop(store);
+    let mut store = read_model.open(ROOMY);
+    assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(with(0.0)));
 }
 
 pub(in crate::store) fn composite_keys_tell_rows_apart<M: ReadModel>() {

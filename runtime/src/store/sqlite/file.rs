@@ -19,10 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_CACHE_KIB: i64 = 32 * 1024;
 
 /// Pages of 4 KiB in the write-ahead log before a commit moves them into the database.
-const CHECKPOINT_PAGES: i64 = 4 * 1024;
+const CHECKPOINT_PAGES: i64 = 8 * 1024;
 
 /// The write-ahead log's file is cut to this many bytes when it starts again.
-const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+const LOG_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 
 /// Makes the file, empty. It appears under its name only when it is complete, so a crash leaves nothing
 /// that could be taken for a read model.
@@ -30,7 +30,7 @@ pub(super) fn create(path: &Path, definition: &Definition, digest: &str) -> Resu
     if path.exists() {
         return Err(StoreError::wrong_file(path, "it is there already"));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, e))?;
     let draft = beside(path, ".new");
     remove_with_companions(&draft)?;
@@ -66,15 +66,21 @@ fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result
 fn publish(draft: &Path, path: &Path) -> std::io::Result<()> {
     File::open(draft)?.sync_all()?;
     fs::rename(draft, path)?;
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder)?.sync_all()?;
+    // Other systems do not open folders, and make renames durable by themselves.
+    if cfg!(unix) {
+        File::open(folder_of(path))?.sync_all()?;
     }
     Ok(())
 }
 
-/// Opens a read model for writing and prepares every statement of `statements`.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Opens a read model for writing, if it was built for `definition`.
 pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, StoreError> {
     meta::check_header(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -82,10 +88,12 @@ pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, S
         .and_then(|connection| configure(&connection).map(|()| connection))
         .map_err(|e| StoreError::sqlite(path, e))?;
     let found = meta::read(&connection, path)?;
-    match meta::difference(&found.definition, definition) {
-        Some(reason) => Err(StoreError::wrong_file(path, reason)),
-        None => Ok(connection),
+    let differences = definition.differences(&found.definition);
+    if differences.is_empty() {
+        return Ok(connection);
     }
+    let reason = format!("the module's {}", differences.join("; "));
+    Err(StoreError::wrong_file(path, reason))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

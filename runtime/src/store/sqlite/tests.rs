@@ -1,5 +1,12 @@
+use std::fs;
+
 use super::*;
-use crate::store::conformance::{ReadModel, conformance_suite, definition};
+use crate::store::conformance::{
+    ORDER, ROOMY, ReadModel, at, conformance_suite, definition, noted, text, write,
+};
+
+mod files;
+mod log;
 
 /// A read model's file in a folder of its own.
 struct TestFile {
@@ -9,10 +16,8 @@ struct TestFile {
 
 impl TestFile {
     fn path(&self) -> PathBuf {
-        self.folder
-            .path()
-            .join("conformance")
-            .join("v3-0123abcd.db")
+        let folder = self.folder.path().join("conformance");
+        folder.join("v3-0123abcd.db")
     }
 }
 
@@ -34,3 +39,68 @@ impl ReadModel for TestFile {
 }
 
 conformance_suite!(TestFile);
+
+#[test]
+fn only_what_the_cache_does_not_know_is_asked_of_the_database() {
+    let file = TestFile::create(&definition());
+    let asks = |store: &mut SqliteStore, id| {
+        store.get(ORDER, &[text(id)]).unwrap();
+        let asked = !store.connection.is_autocommit();
+        store.rollback().unwrap();
+        asked
+    };
+    let mut store = file.open(ROOMY);
+    assert!(!asks(&mut store, "never there"));
+    write(&mut store, ORDER, &[noted("a", ""), noted("b", "")], &[]);
+    store.commit(&at(1, 1)).unwrap();
+    write(&mut store, ORDER, &[noted("c", "")], &[vec![text("a")]]);
+    store.rollback().unwrap();
+    assert!(!["a", "b", "c"].iter().any(|id| asks(&mut store, *id)));
+    drop(store);
+    let mut store = file.open(ROOMY);
+    assert!(asks(&mut store, "a"));
+    assert!(!asks(&mut store, "a"));
+    assert!(asks(&mut store, "never there"));
+    assert!(!asks(&mut store, "never there"));
+}
+
+#[test]
+fn find_walks_an_index_and_never_sorts() {
+    let file = TestFile::create(&definition());
+    let store = file.open(0);
+    for sql in store.statements.iter().flat_map(|table| &table.find) {
+        let plan = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut plan = store.connection.prepare(&plan).unwrap();
+        // The parameters stay null: the plan does not depend on them.
+        let steps = plan.raw_query().mapped(|row| row.get::<_, String>(3));
+        let steps: Vec<_> = steps.map(Result::unwrap).collect();
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].contains("USING INDEX order_by_"), "{steps:?}");
+    }
+}
+
+#[test]
+fn indexes_that_would_share_a_name_get_numbers() {
+    let mut definition = definition();
+    let order = &mut definition.tables[ORDER];
+    order.indexes.push(vec![4]);
+    order.indexes.push(vec![2, 1]);
+    definition.tables[1].name = "order_by_count_flag".into();
+    let file = TestFile::create(&definition);
+    let store = file.open(0);
+    let mut names = store
+        .connection
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
+        )
+        .unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap();
+    let names: Vec<String> = names.map(Result::unwrap).collect();
+    let expected = [
+        "order_by_count_flag_2",
+        "order_by_flag_count",
+        "order_by_text",
+        "order_by_text_2",
+    ];
+    assert_eq!(names, expected);
+}

@@ -1,0 +1,162 @@
+//! Files that are not what they should be.
+
+use super::*;
+
+/// What opening says, and that the file stays as it was.
+fn refused(path: &Path, definition: &Definition) -> String {
+    let before = fs::read(path).unwrap();
+    let error = SqliteStore::open(path, definition, 0).unwrap_err();
+    assert_eq!(fs::read(path).unwrap(), before);
+    assert!(matches!(error, StoreError::WrongFile { .. }), "{error:?}");
+    assert!(!error.hint().is_empty());
+    let text = error.to_string();
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+    text
+}
+
+#[test]
+fn what_is_no_read_model_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.db");
+    for content in ["", "a text", &"long ".repeat(1_000)] {
+        fs::write(&path, content).unwrap();
+        assert!(refused(&path, &definition()).contains("no SQLite database"));
+    }
+    fs::remove_file(&path).unwrap();
+    let stranger = Connection::open(&path).unwrap();
+    stranger.execute_batch("CREATE TABLE t (a)").unwrap();
+    assert!(refused(&path, &definition()).contains("another program"));
+    stranger
+        .pragma_update(None, "application_id", meta::APPLICATION_ID)
+        .unwrap();
+    stranger.pragma_update(None, "user_version", 7).unwrap();
+    assert!(refused(&path, &definition()).contains("format is 7"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let path = Path::new("/nowhere/v1-01234567.db");
+    let error = SqliteStore::open(path, &definition(), 0).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }));
+    assert!(
+        error.to_string().contains("/nowhere/v1-01234567.db"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_definition_is_refused_with_the_difference() {
+    let file = TestFile::create(&definition());
+    let with = |change: fn(&mut Definition)| {
+        let mut definition = definition();
+        change(&mut definition);
+        refused(&file.path(), &definition)
+    };
+    assert!(
+        with(|d| d.name = "other".into()).contains("projection \"conformance\", not \"other\"")
+    );
+    assert!(with(|d| d.version = 4).contains("version 3, not 4"));
+    assert!(with(|d| d.subjects.push("more".into())).contains("subjects"));
+    assert!(with(|d| d.key = crate::definition::EventKey::SubjectToken(1)).contains("event key"));
+    assert!(with(|d| d.tables[1].columns[0].nullable = true).contains("\"pairs\""));
+    assert!(with(|d| d.tables.truncate(2)).contains("3 tables, not 2"));
+}
+
+#[test]
+fn a_damaged_file_is_named_with_what_to_do() {
+    let file = TestFile::create(&definition());
+    let mut bytes = fs::read(file.path()).unwrap();
+    bytes[4096..].fill(0xAA);
+    fs::write(file.path(), bytes).unwrap();
+    let error = SqliteStore::open(&file.path(), &file.definition, 0).unwrap_err();
+    assert!(error.to_string().contains("v3-0123abcd.db"), "{error}");
+    assert!(
+        error.hint().contains("damaged"),
+        "{error}: {}",
+        error.hint()
+    );
+}
+
+#[test]
+fn what_the_system_forbids_comes_with_what_to_allow() {
+    let path = Path::new("data");
+    for kind in [
+        std::io::ErrorKind::PermissionDenied,
+        std::io::ErrorKind::ReadOnlyFilesystem,
+    ] {
+        assert!(StoreError::io(path, kind.into()).hint().contains("--data"));
+    }
+    for (code, expected) in [
+        (rusqlite::ffi::SQLITE_READONLY, "--data"),
+        (rusqlite::ffi::SQLITE_CANTOPEN, "--data"),
+        (rusqlite::ffi::SQLITE_FULL, "disk space"),
+        (rusqlite::ffi::SQLITE_BUSY, "another program"),
+    ] {
+        let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let hint = StoreError::sqlite(path, source).hint();
+        assert!(hint.contains(expected), "{hint}");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let below = file.path().join("v1-01234567.db");
+    let error = SqliteStore::create(&below, &definition(), "", 0).unwrap_err();
+    assert!(error.hint().contains("choose another folder"), "{error}");
+}
+
+#[test]
+fn a_crash_while_creating_leaves_nothing_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v3-0123abcd.db");
+    let draft = file::beside(&path, ".new");
+    for leftover in [
+        &draft,
+        &file::beside(&draft, "-wal"),
+        &file::beside(&path, "-wal"),
+    ] {
+        fs::write(leftover, "half of something").unwrap();
+    }
+    SqliteStore::create(&path, &definition(), "0123abcd", 0).unwrap();
+    assert!(!draft.exists());
+    assert_eq!(read_meta(&path).unwrap().definition, definition());
+}
+
+#[test]
+fn a_log_of_a_removed_file_does_not_come_back_in_a_new_one() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open(0);
+    write(&mut store, ORDER, &[noted("a", "of the removed file")], &[]);
+    store.commit(&at(1, 1)).unwrap();
+    let log = fs::read(&store.log_path).unwrap();
+    drop(store);
+    fs::remove_file(file.path()).unwrap();
+    fs::write(file::beside(&file.path(), "-wal"), log).unwrap();
+    let mut store = SqliteStore::create(&file.path(), &definition(), "", 0).unwrap();
+    assert_eq!(store.checkpoint(), None);
+    assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), None);
+}
+
+#[test]
+fn a_file_that_is_there_is_never_created_over() {
+    let file = TestFile::create(&definition());
+    let error = SqliteStore::create(&file.path(), &definition(), "", 0).unwrap_err();
+    assert!(error.to_string().contains("there already"), "{error}");
+}
+
+#[test]
+fn meta_is_read_beside_a_writer_and_after_it_was_killed() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open(0);
+    write(&mut store, ORDER, &[noted("a", "")], &[]);
+    store.commit(&at(1, 1)).unwrap();
+    let meta = read_meta(&file.path()).unwrap();
+    assert_eq!(meta.definition, definition());
+    assert_eq!(meta.digest, "0123abcd");
+    assert!(meta.created.starts_with("20"), "{}", meta.created);
+    // What a killed process leaves: the database and its log, and no more.
+    let killed = tempfile::tempdir().unwrap();
+    let copy = killed.path().join("v3-0123abcd.db");
+    fs::copy(file.path(), &copy).unwrap();
+    fs::copy(&store.log_path, file::beside(&copy, "-wal")).unwrap();
+    assert_eq!(read_meta(&copy).unwrap(), meta);
+    let reopened = SqliteStore::open(&copy, &definition(), 0).unwrap();
+    assert_eq!(reopened.checkpoint(), Some(&at(1, 2)));
+}
