@@ -139,6 +139,8 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     match bytes {
         // Version 1, layer 0: a core module; `wit-bindgen` left the world in a custom section of it.
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            // `wit-component` trusts section lengths and panics over a module that is cut off.
+            wasmtime::Module::validate(&engine.engine, bytes).map_err(invalid)?;
             let component = componentise(bytes).map_err(|error| classify(&error))?;
             Component::new(&engine.engine, component).map_err(invalid)
         }
