@@ -43,7 +43,8 @@
 //!
 //! The modules in reading order: [`Event`] and its [`Envelope`] come in, [`ReadModel`] changes rows
 //! of a [`Table`], whose columns are [`ColumnValue`]s found by [`Key`]; an [`Error`] rejects the
-//! event, with [`bail!`], [`ensure!`] and `?`. [`log`]'s macros write to the host's log.
+//! event, with [`bail!`], [`ensure!`] and `?`. [`log`]'s macros write to the host's log, and so do
+//! those of `tracing` with its feature `log`.
 #![deny(missing_docs)]
 
 // The generated bindings name this crate by its name.

@@ -26,6 +26,9 @@ pub(crate) struct Rejection {
     pub(crate) reason: String,
 }
 
+/// Longest reason of a rejection, in characters. An error may quote a payload of any length.
+const LONGEST_REASON: usize = 1_000;
+
 /// Applies the events of a batch in order, up to the first that is rejected. `projecting` is told
 /// each event before it is applied, and `None` at the end.
 pub(crate) fn project_batch<P: Projection>(
@@ -33,14 +36,24 @@ pub(crate) fn project_batch<P: Projection>(
     rows: &mut ReadModel,
     projecting: impl Fn(Option<Event>),
 ) -> Result<(), Rejection> {
-    for index in 0..batch.len() {
+    let projected = (0..batch.len()).try_for_each(|index| {
         let event = Event::new(Rc::clone(batch), index);
         projecting(Some(event.clone()));
         P::project(&event, rows).map_err(|error| Rejection {
             index,
-            reason: format!("{error:#}"),
-        })?;
-    }
+            reason: reason(&error),
+        })
+    });
     projecting(None);
-    Ok(())
+    projected
+}
+
+/// The error with its causes.
+fn reason(error: &crate::Error) -> String {
+    let mut reason = format!("{error:#}");
+    if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
 }

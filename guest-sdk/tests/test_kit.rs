@@ -30,6 +30,7 @@ fn totals(event: &Event, rows: &mut ReadModel) -> Result<()> {
         }
         Some("moody") if REMEMBERED.replace(1) == 1 => bail!("not twice in a row"),
         Some("moody") => Ok(()),
+        Some("ramble") => bail!("{}", "ö".repeat(5_000)),
         Some("reject") => bail!("{name} is not wanted"),
         Some(what) => panic!("{what}!"),
     }
@@ -150,6 +151,13 @@ fn a_rejected_event_leaves_the_rows_of_those_before_it() {
     run(&["count.a", "count.a", "misbehave.a.reject"])
         .then_rejects("a is not wanted")
         .and([total("a", 2)]);
+}
+
+#[test]
+fn the_reason_of_a_rejection_has_a_limit() {
+    let failure = differs(&["misbehave.a.ramble"], vec![]);
+    assert_eq!(failure.matches('ö').count(), 1_000);
+    assert!(failure.ends_with("ö…"));
 }
 
 #[test]

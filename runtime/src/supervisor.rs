@@ -127,7 +127,7 @@ impl Supervisor {
             }
             Verdict::Start => {
                 self.directory.forget_refused(file);
-                self.start(file, module);
+                self.start(file, &module);
             }
         }
     }
@@ -148,7 +148,7 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, file: &str, module: GuestModule) {
+    fn start(&mut self, file: &str, module: &GuestModule) {
         let name = module.definition.name.clone();
         let stop = self.stop.child_token();
         let (sender, receiver) = watch::channel(module.clone());

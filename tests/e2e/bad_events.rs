@@ -7,6 +7,7 @@ use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
 use foldline_tests::rows;
 use foldline_tests::stream::Stream;
+use foldline_tests::wait::wait_until;
 use serde_json::json;
 
 use crate::examples::assert_each_event_once_in_order;
@@ -36,12 +37,12 @@ fn a_payload_that_is_no_json_stops_that_projection_until_a_tolerant_module_comes
         );
     }
     assert!(status["last_error"]["hint"].is_string(), "{status}");
-    assert!(
-        !host
-            .log()
-            .lines_with(&["order-summary", &format!("event {bad}")])
-            .is_empty()
-    );
+    let said = || {
+        host.log()
+            .lines_with(&["ERROR", "order-summary", &format!("event {bad} ")])
+            .len()
+    };
+    wait_until("the log says it", || (said() > 0).then_some(()));
     let shown = host.cli(&["status", "order-summary"]);
     assert!(
         shown.stdout.contains("failed") && shown.stdout.contains(error),
@@ -86,11 +87,13 @@ fn a_module_that_panics_is_named_with_the_event_and_is_not_tried_again_and_again
     host.wait_applied("order-summary", last);
 
     // The same module fails on the same event again after a restart: once, not in a loop.
-    let lines = host
-        .log()
-        .lines_with(&["ledger", &format!("event {bad}")])
-        .len();
-    assert_eq!(lines, 1, "{}", host.log());
+    let said = || {
+        host.log()
+            .lines_with(&["ERROR", &format!("event {bad} ")])
+            .len()
+    };
+    wait_until("the log says it", || (said() > 0).then_some(()));
+    assert_eq!(said(), 1, "{}", host.log());
     host.restart();
     let status = host.wait_state("ledger", "failed");
     assert_eq!(status["checkpoint"], bad - 1, "{status}");

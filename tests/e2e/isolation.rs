@@ -68,7 +68,7 @@ fn a_slow_projection_comes_after_and_misses_nothing() {
 
     let mut events: Vec<Event> = Vec::new();
     for _ in 0..5 {
-        spin(&stream, 150_000_000);
+        spin(&stream, 2_000_000_000);
         events = orders.events(4_000);
         stream.publish(&events);
     }

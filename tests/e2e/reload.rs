@@ -6,10 +6,12 @@ use foldline_tests::guests::{module, rebuilt};
 use foldline_tests::host::Host;
 use foldline_tests::model::Model;
 use foldline_tests::nats::NatsServer;
-use foldline_tests::orders::Orders;
+use foldline_tests::orders::{Event, Orders};
 use foldline_tests::rows::{self, Rows};
 use foldline_tests::seed;
 use foldline_tests::stream::Stream;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
 use crate::examples::{assert_each_event_once_in_order, number};
@@ -18,31 +20,28 @@ const RUNNING: [&str; 3] = ["order-summary", "product-sales", "ledger"];
 
 #[test]
 fn reloads_during_the_run_miss_no_event_and_never_go_back() {
-    let history = Orders::new(seed()).events(40_000);
+    let seed = seed();
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &RUNNING);
+    for name in RUNNING {
+        host.wait_state(name, "live");
+    }
     let done = AtomicBool::new(false);
 
-    let last = std::thread::scope(|scope| {
-        let _ends_the_watchers = SetOnDrop(&done);
+    let history = std::thread::scope(|scope| {
+        let ends_the_threads = SetOnDrop(&done);
         for name in RUNNING {
             scope.spawn(|| watch(&host, name, &done));
         }
-        let publisher = scope.spawn(|| {
-            history
-                .chunks(200)
-                .map(|chunk| stream.publish(chunk))
-                .last()
-        });
+        let publisher = scope.spawn(|| publish_until(&done, seed, &stream, &host));
         for round in 1..=6 {
             reload_all(&host, round);
         }
-        publisher
-            .join()
-            .expect("the publisher ends")
-            .expect("something was published")
+        drop(ends_the_threads);
+        publisher.join().expect("the publisher ends")
     });
+    let last = history.len() as u64;
 
     let model = Model::of(&history);
     assert_each_event_once_in_order(&host, last);
@@ -54,6 +53,21 @@ fn reloads_during_the_run_miss_no_event_and_never_go_back() {
         rows::all(&host, "order-summary", "orders", "order_id"),
         &model.orders,
     );
+}
+
+/// Publishes a random history in random chunks until the reloads are done, and gives what it was. Each chunk is
+/// a small backlog when it comes; the next one waits until it is applied.
+fn publish_until(done: &AtomicBool, seed: u64, stream: &Stream, host: &Host) -> Vec<Event> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut orders = Orders::new(seed);
+    let mut history = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        let chunk = orders.events(random.random_range(1..600));
+        let last = stream.publish(&chunk);
+        history.extend(chunk);
+        host.wait_applied("ledger", last);
+    }
+    history
 }
 
 /// Replaces every module by another build, and waits until each is taken up.

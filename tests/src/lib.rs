@@ -41,3 +41,8 @@ pub fn seed() -> u64 {
     eprintln!("FOLDLINE_SEED={seed}");
     seed
 }
+
+/// The projection in README.md must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

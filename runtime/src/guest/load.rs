@@ -139,6 +139,8 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     match bytes {
         // Version 1, layer 0: a core module; `wit-bindgen` left the world in a custom section of it.
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            // `wit-component` trusts section lengths and panics over a module that is cut off.
+            wasmtime::Module::validate(&engine.engine, bytes).map_err(invalid)?;
             let component = componentise(bytes).map_err(|error| classify(&error))?;
             Component::new(&engine.engine, component).map_err(invalid)
         }
@@ -147,9 +149,15 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     }
 }
 
+/// Validation does not look into custom sections, and `wit-component` panics over some malformed ones: a
+/// module must not be able to end the host that way.
 fn componentise(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let encoder = wit_component::ComponentEncoder::default().validate(true);
-    encoder.module(bytes)?.encode()
+    let encode = || {
+        let encoder = wit_component::ComponentEncoder::default().validate(true);
+        encoder.module(bytes)?.encode()
+    };
+    std::panic::catch_unwind(encode)
+        .unwrap_or_else(|_| anyhow::bail!("its component-type section is malformed"))
 }
 
 /// `wit-component` refuses foreign imports of a core module in its own words; say it in ours.

@@ -14,7 +14,7 @@ impl super::bindings::foldline::projection::types::Host for GuestState {}
 impl read_model::Host for GuestState {
     fn get(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<Option<GuestRow>> {
         let row = self
-            .read(table, row_from_guest(key))
+            .read(table, &row_from_guest(key))
             .map_err(wasmtime::Error::new)?;
         Ok(row.map(row_to_guest))
     }
@@ -44,14 +44,14 @@ impl read_model::Host for GuestState {
 }
 
 impl GuestState {
-    fn read(&mut self, table: u32, key: Row) -> Result<Option<Row>, GuestFault> {
+    fn read(&mut self, table: u32, key: &[Value]) -> Result<Option<Row>, GuestFault> {
         let number = table as usize;
-        check_key(self.table(table)?, &key)?;
+        check_key(self.table(table)?, key)?;
         let session = self.session()?;
-        match session.changes.get(number, &key) {
+        match session.changes.get(number, key) {
             Some(Change::Put(row)) => Ok(Some(row.clone())),
             Some(Change::Delete) => Ok(None),
-            None => Ok(session.store.get(number, &key)?),
+            None => Ok(session.store.get(number, key)?),
         }
     }
 

@@ -8,6 +8,7 @@ use foldline_sdk::{Event, ReadModel, Result, Table, projection};
 
 /// One event.
 #[derive(Table)]
+#[table(name = "entries")]
 struct Entry {
     #[key]
     sequence: i64,
