@@ -7,7 +7,7 @@ use foldline_tests::nats::NatsServer;
 use futures::TryStreamExt;
 
 use super::*;
-use crate::source::conformance::{Fixture, STREAM, event_source_conformance};
+use crate::source::conformance::{Fixture, STREAM, event_source_conformance, soon};
 
 mod faults;
 mod reach;
@@ -56,6 +56,11 @@ impl Server {
             ..Config::default()
         };
         self.context.create_stream(config).await.unwrap();
+    }
+
+    async fn consumers(&self) -> Vec<String> {
+        let stream = self.stream().await;
+        stream.consumer_names().try_collect().await.unwrap()
     }
 
     async fn stream(&self) -> async_nats::jetstream::stream::Stream {
@@ -109,11 +114,20 @@ impl Fixture for Server {
 
     async fn interrupt(&self) {
         let stream = self.stream().await;
-        let consumers: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
-        for consumer in consumers {
+        for consumer in self.consumers().await {
             stream.delete_consumer(&consumer).await.unwrap();
         }
     }
 }
 
 event_source_conformance!(Server::start);
+
+#[tokio::test]
+async fn a_reader_leaves_no_consumer_behind() {
+    let server = Server::start().await;
+    let reader = server.read(0).await;
+    assert_eq!(server.consumers().await.len(), 1);
+    drop(reader);
+    let gone = async { while !server.consumers().await.is_empty() {} };
+    soon(gone).await;
+}
