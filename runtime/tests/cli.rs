@@ -1,9 +1,14 @@
 //! The program as people at a terminal meet it: exit codes and texts.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails; clippy only knows that of functions marked as tests"
+)]
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 /// The program in `folder`, with none of this test's own environment that it would listen to.
 fn foldline(folder: &Path, arguments: &[&str]) -> Command {
@@ -36,30 +41,40 @@ fn ended(output: Output) -> (Option<i32>, String, String) {
 
 /// An address where nothing listens: it was free a moment ago.
 fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    listener().1
 }
 
-/// A host that answers one request with `body`, and the request's first line.
-fn answering(status: &str, body: &str) -> (String, std::thread::JoinHandle<String>) {
+/// A host that answers one request with `body`, and what it was asked.
+fn answering(status: &str, body: &str) -> (String, JoinHandle<String>) {
+    let (listener, host) = listener();
+    let answer = response(status, body);
+    let thread = std::thread::spawn(move || answer_one(&listener, &answer));
+    (host, thread)
+}
+
+fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = format!("http://{}", listener.local_addr().unwrap());
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nfoldline-sequence: 1234\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let thread = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.push(byte[0]);
-        }
-        stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8(request).unwrap()
-    });
-    (host, thread)
+    (listener, host)
+}
+
+fn response(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nfoldline-sequence: 1234\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+fn answer_one(listener: &TcpListener, answer: &str) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    stream.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(request).unwrap()
 }
 
 #[test]
@@ -219,6 +234,35 @@ fn status_as_json_is_the_hosts_answer_made_safe_to_print() {
         stdout,
         "{\"projections\":[],\"modules\":[{\"file\":\"a\\u009bb\"}]}\n"
     );
+}
+
+#[test]
+fn watching_draws_again_survives_the_host_and_ends_with_ctrl_c() {
+    let (listener, host) = listener();
+    let folder = tempfile::tempdir().unwrap();
+    let mut watch = foldline(
+        folder.path(),
+        &["status", "--watch", "--json", "--host", &host],
+    );
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    for body in ["{\"projections\":[1]}", "{\"projections\":[2]}"] {
+        answer_one(&listener, &response("200 OK", body));
+        assert_eq!(lines.next().unwrap().unwrap(), body);
+    }
+    drop(listener);
+    let gone = lines.next().unwrap().unwrap();
+    assert!(gone.starts_with("no host answers at "), "{gone}");
+
+    let pid = watch.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
 }
 
 #[test]
