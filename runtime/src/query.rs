@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use tracing::Level;
@@ -19,6 +20,7 @@ use crate::projection::directory::Directory;
 
 mod admin;
 mod auth;
+mod bound;
 mod etag;
 mod filter;
 mod freshness;
@@ -39,6 +41,7 @@ pub struct QueryState {
     directory: Directory,
     token: Option<auth::TokenDigest>,
     served: Arc<served::Served>,
+    requests: Arc<Semaphore>,
 }
 
 impl QueryState {
@@ -48,6 +51,7 @@ impl QueryState {
             directory,
             token: token.map(auth::TokenDigest::of),
             served: Arc::default(),
+            requests: Arc::new(Semaphore::new(bound::REQUESTS_MAX)),
         }
     }
 }
@@ -71,6 +75,7 @@ pub fn router(state: QueryState) -> Router {
         .fallback(admin::unknown_route)
         .method_not_allowed_fallback(admin::unknown_method)
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))
+        .layer(middleware::from_fn_with_state(state.clone(), bound::check))
         .layer(trace)
         .with_state(state)
 }

@@ -126,7 +126,7 @@ fn render(rows: &[RowObject], sequence: Option<u64>, out: &mut impl Write) -> io
 fn cell(value: &Value) -> Cell {
     match value {
         Value::String(value) => text(value),
-        Value::Number(value) => number(value),
+        Value::Number(value) => number(&value.to_string()),
         other => text(&other.to_string()),
     }
 }

@@ -68,8 +68,8 @@ fn watch(client: &Client, arguments: &Arguments) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         write!(stdout, "{clear}{shown}")?;
         stdout.flush()?;
-        let pause = tokio::time::timeout(WATCH_EVERY, interrupt.recv());
-        if runtime.block_on(async { pause.await }).is_ok() {
+        let pause = async { tokio::time::timeout(WATCH_EVERY, interrupt.recv()).await };
+        if runtime.block_on(pause).is_ok() {
             return Ok(());
         }
         shown = show(client, arguments)
@@ -130,12 +130,12 @@ fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
     for status in statuses {
         table.add_row([
             text(&status.name),
-            number(status.version),
+            number(&status.version.to_string()),
             text(&status.status.to_string()),
-            number(grouped(status.checkpoint)),
-            number(grouped(status.last_sequence)),
-            number(grouped(status.lag)),
-            number(format!(
+            number(&grouped(status.checkpoint)),
+            number(&grouped(status.last_sequence)),
+            number(&grouped(status.lag)),
+            number(&format!(
                 "{}/s",
                 grouped(status.events_per_second.round() as u64)
             )),

@@ -14,13 +14,13 @@ pub(super) struct Refused {
 fn refuse(
     section: impl Into<String>,
     key: &'static str,
-    value: impl ToString,
+    value: impl Into<String>,
     reason: impl Into<String>,
 ) -> Result<(), Refused> {
     Err(Refused {
         section: section.into(),
         key,
-        value: value.to_string(),
+        value: value.into(),
         reason: reason.into(),
     })
 }
@@ -35,7 +35,7 @@ impl Config {
         if self.recovery.restart_min_ms > self.recovery.restart_max_ms {
             let (min, max) = (self.recovery.restart_min_ms, self.recovery.restart_max_ms);
             let reason = format!("must not be less than restart_min_ms, which is {min}");
-            return refuse("recovery", "restart_max_ms", max, reason);
+            return refuse("recovery", "restart_max_ms", max.to_string(), reason);
         }
         for (name, projection) in &self.projection {
             check_projection(name, projection)?;
@@ -130,7 +130,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         ),
     ] {
         if value > max {
-            return refuse("limits", key, value, reason);
+            return refuse("limits", key, value.to_string(), reason);
         }
     }
     Ok(())
@@ -153,15 +153,12 @@ fn check_projection(name: &str, projection: &Projection) -> Result<(), Refused> 
     Ok(())
 }
 
-fn at_least_one<N: PartialEq + Default + ToString>(
-    section: &str,
-    key: &'static str,
-    value: N,
-) -> Result<(), Refused> {
-    if value == N::default() {
-        return refuse(section, key, value, "must be at least 1");
+fn at_least_one(section: &str, key: &'static str, value: impl TryInto<u64>) -> Result<(), Refused> {
+    // What does not fit into 64 bits is not 0.
+    match value.try_into() {
+        Ok(0) => refuse(section, key, "0", "must be at least 1"),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn quoted(text: &str) -> String {

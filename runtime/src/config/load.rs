@@ -30,7 +30,7 @@ pub struct Sources<E> {
     pub flags: Flags,
     /// The environment: the value of a variable.
     pub env: E,
-    /// Where [`DEFAULT_FILE`] is looked for.
+    /// Where `foldline.toml` is looked for when no file is named; empty for the current one.
     pub folder: PathBuf,
 }
 

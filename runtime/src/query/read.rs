@@ -117,7 +117,10 @@ impl Read<'_> {
             bytes_max: ANSWER_BYTES_MAX,
         };
         if request.headers.contains_key(header::IF_NONE_MATCH) {
-            let checkpoint = self.reader.checkpoint(limits).map_err(failed)?;
+            let checkpoint = self
+                .reader
+                .checkpoint(limits)
+                .map_err(|error| failed(&error))?;
             let etag = etag::of(&self.target.file, checkpoint.as_ref());
             if etag::known(&request.headers, &etag) {
                 self.fresh(checkpoint.as_ref())?;
@@ -126,7 +129,7 @@ impl Read<'_> {
         }
         let table = self.target.table();
         let page = self.reader.select(table, &self.query.select, limits);
-        let page = page.map_err(failed)?;
+        let page = page.map_err(|error| failed(&error))?;
         self.fresh(page.checkpoint.as_ref())?;
         let body = self.body(request, &page)?;
         Ok(self.respond(StatusCode::OK, page.checkpoint.as_ref(), body))
@@ -197,7 +200,7 @@ fn no_row(uri: &Uri, sequence: Sequence) -> HttpProblem {
         .hint("to read what you have just published, pass min_sequence= with the sequence of its acknowledgement")
 }
 
-fn failed(error: ReadError) -> HttpProblem {
+fn failed(error: &ReadError) -> HttpProblem {
     let detail = error.to_string();
     match error {
         ReadError::Sqlite { .. } => {
@@ -208,7 +211,7 @@ fn failed(error: ReadError) -> HttpProblem {
             .hint("filter on the key or an indexed column, or ask for fewer rows"),
         ReadError::TooLarge { rows, .. } => HttpProblem::too_large(detail).hint(format!(
             "ask for limit={}, or for fewer columns with select=",
-            rows.max(1)
+            (*rows).max(1)
         )),
     }
 }
