@@ -4,7 +4,7 @@
     reason = "a panic is how a test fails; clippy only knows that of functions marked as tests"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -244,15 +244,19 @@ fn watching_draws_again_survives_the_host_and_ends_with_ctrl_c() {
         folder.path(),
         &["status", "--watch", "--json", "--host", &host],
     );
-    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let piped = watch.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watch = piped.spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
     for body in ["{\"projections\":[1]}", "{\"projections\":[2]}"] {
         answer_one(&listener, &response("200 OK", body));
         assert_eq!(lines.next().unwrap().unwrap(), body);
     }
     drop(listener);
-    let gone = lines.next().unwrap().unwrap();
-    assert!(gone.starts_with("no host answers at "), "{gone}");
+    let mut gone = String::new();
+    BufReader::new(watch.stderr.take().unwrap())
+        .read_line(&mut gone)
+        .unwrap();
+    assert!(gone.starts_with("error: no host answers at "), "{gone}");
 
     let pid = watch.id().to_string();
     assert!(
@@ -308,6 +312,48 @@ fn query_sends_filters_and_options_and_prints_rows_in_the_hosts_order() {
     assert!(lines[1].starts_with("o-1"), "{stdout}");
     assert!(lines[2].starts_with("o-2\\n\\u{1b}[31m"), "{stdout}");
     assert_eq!(*lines.last().unwrap(), "2 rows, at sequence 1,234");
+}
+
+/// Reads the host's log up to the address it answers at.
+fn address_of(log: &mut impl BufRead) -> String {
+    let mut seen = String::new();
+    while log.read_line(&mut seen).unwrap() > 0 {
+        if let Some((_, rest)) = seen.split_once("serves http://") {
+            let (address, _) = rest.split_once(',').unwrap();
+            return format!("http://{address}");
+        }
+    }
+    panic!("the host ended without serving: {seen}");
+}
+
+#[test]
+fn a_host_without_its_nats_server_answers_and_ends_in_order_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let nats = nobody().replace("http", "nats");
+    let mut host = foldline(
+        folder.path(),
+        &["run", "--listen", "127.0.0.1:0", "--nats", &nats],
+    );
+    let mut host = host.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(host.stderr.take().unwrap());
+    let address = address_of(&mut log);
+
+    let (code, stdout, _) = run(&["status", "--host", &address]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with("no projections"), "{stdout}");
+
+    let pid = host.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(host.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("stopping"), "{rest}");
 }
 
 #[test]

@@ -48,6 +48,12 @@ impl CliError {
 
     /// Tells the person, and says how the process ends.
     pub(crate) fn report(&self) -> ExitCode {
+        self.tell();
+        ExitCode::from(self.code)
+    }
+
+    /// Tells the person.
+    pub(crate) fn tell(&self) {
         let mut stderr = io::stderr().lock();
         // When stderr is gone there is nobody left to tell.
         if !self.message.is_empty() {
@@ -56,7 +62,6 @@ impl CliError {
         if let Some(hint) = &self.hint {
             let _ = writeln!(stderr, "hint: {}", printable(hint));
         }
-        ExitCode::from(self.code)
     }
 }
 

@@ -72,8 +72,10 @@ fn watch(client: &Client, arguments: &Arguments) -> Result<(), CliError> {
         if runtime.block_on(pause).is_ok() {
             return Ok(());
         }
-        shown = show(client, arguments)
-            .unwrap_or_else(|error| format!("{}\n", printable(&error.message)));
+        shown = show(client, arguments).unwrap_or_else(|error| {
+            error.tell();
+            String::new()
+        });
     }
 }
 

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fixture::{Fixture, definition};
 use super::*;
+use crate::changes::{Change, Changes};
+use crate::store::ReadModelStore as _;
+use crate::store::sqlite::SqliteStore;
 use crate::value::Value::{Blob, Boolean, Integer, Null, Real, Text};
 
 fn limits() -> ReadLimits {
@@ -171,6 +174,39 @@ fn a_reader_cannot_write() {
         Ok(transaction.execute("DELETE FROM orders", [])?)
     });
     assert!(write.unwrap_err().to_string().contains("readonly"));
+}
+
+#[test]
+fn what_the_store_commits_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("read-model.db");
+    let definition = definition();
+    let mut store = SqliteStore::create(&path, &definition, "ab", 1 << 20).unwrap();
+    let row = vec![text("zürich"), Integer(7), Integer(100), Null];
+    let mut changes = Changes::new(definition.tables.len());
+    changes.insert(1, row[..2].to_vec(), Change::Put(row.clone()));
+    store.write(&mut changes).unwrap();
+    let reader = Reader::new(&path);
+    let stock = &definition.tables[1];
+    assert!(
+        reader
+            .select(stock, &all(stock), limits())
+            .unwrap()
+            .rows
+            .is_empty()
+    );
+    let next = Checkpoint {
+        stream: "ORDERS".into(),
+        sequence: 7,
+        anchor: 1,
+        epoch: 1,
+    };
+    store.commit(&next).unwrap();
+    let page = reader.select(stock, &all(stock), limits()).unwrap();
+    assert_eq!(
+        (page.rows, page.checkpoint),
+        (vec![row], store.checkpoint().cloned())
+    );
 }
 
 #[test]
