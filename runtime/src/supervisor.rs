@@ -61,6 +61,7 @@ impl Supervisor {
     /// Takes in what changed in the modules folder.
     pub fn take(&mut self, findings: Vec<Finding>) {
         if findings.is_empty() {
+            self.directory.fill();
             return;
         }
         for finding in findings {
@@ -86,6 +87,7 @@ impl Supervisor {
                 self.consider(&file, module);
             }
         }
+        self.directory.fill();
     }
 
     /// Waits until every projection has stopped, after `stop` was cancelled.

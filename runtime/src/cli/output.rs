@@ -65,6 +65,9 @@ pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
     };
     table.set_content_arrangement(arrangement);
     table.set_header(header.into_iter().map(printable));
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
     table
 }
 

@@ -37,6 +37,7 @@ pub struct Directory {
 struct Inner {
     projections: BTreeMap<String, Entry>,
     refused: BTreeMap<String, RefusedModule>,
+    filled: bool,
 }
 
 impl Directory {
@@ -55,6 +56,17 @@ impl Directory {
     /// The module files that are not running, by file name.
     pub fn refused(&self) -> Vec<RefusedModule> {
         self.read().refused.values().cloned().collect()
+    }
+
+    /// Whether it is known what there should be: nobody may take an empty directory for a host with nothing to do
+    /// before that.
+    pub fn is_filled(&self) -> bool {
+        self.read().filled
+    }
+
+    /// Says that the modules folder was looked at.
+    pub fn fill(&self) {
+        self.write().filled = true;
     }
 
     /// Adds or replaces a projection.

@@ -25,12 +25,26 @@ pub(super) struct Readiness {
 
 #[derive(Debug, Serialize)]
 struct Reason {
-    projection: String,
+    /// None when it is the host itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projection: Option<String>,
     status: ProjectionState,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+}
+
+impl Reason {
+    /// The host cannot know yet what it has to run.
+    fn host() -> Self {
+        Self {
+            projection: None,
+            status: ProjectionState::Starting,
+            error: Some("the modules folder has not been looked at yet".into()),
+            hint: None,
+        }
+    }
 }
 
 impl From<Status> for Reason {
@@ -39,7 +53,7 @@ impl From<Status> for Reason {
             .last_error
             .map_or((None, None), |p| (Some(p.error), p.hint));
         Self {
-            projection: status.name,
+            projection: Some(status.name),
             status: status.status,
             error,
             hint,
@@ -52,14 +66,15 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Ready when no projection is still starting and none has failed.
+/// Ready when the modules folder was looked at, no projection is still starting and none has failed.
 pub(super) async fn readyz(State(state): State<QueryState>) -> (StatusCode, Json<Readiness>) {
     let not_ready = [ProjectionState::Starting, ProjectionState::Failed];
+    let host = (!state.directory.is_filled()).then(Reason::host);
     let statuses = state.directory.statuses().into_iter();
-    let reasons: Vec<_> = statuses
+    let projections = statuses
         .filter(|status| not_ready.contains(&status.status))
-        .map(Reason::from)
-        .collect();
+        .map(Reason::from);
+    let reasons: Vec<_> = host.into_iter().chain(projections).collect();
     let ready = reasons.is_empty();
     let code = if ready {
         StatusCode::OK

@@ -79,6 +79,7 @@ impl Host {
     fn new() -> Self {
         let fixture = Fixture::filled();
         let directory = Directory::default();
+        directory.fill();
         let (status, receiver) = watch::channel(status("order-summary", State::Live));
         let read_model = ReadModelFile {
             path: fixture.path(),

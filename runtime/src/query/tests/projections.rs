@@ -95,6 +95,23 @@ async fn the_host_is_ready_when_nothing_is_starting_or_failed() {
 }
 
 #[tokio::test]
+async fn a_host_that_has_not_looked_for_modules_is_not_ready() {
+    let mut host = Host::new();
+    host.directory = crate::projection::directory::Directory::default();
+    let answer = host.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body["reasons"][0]["status"], "starting");
+    assert!(
+        answer.body["reasons"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("modules folder")
+    );
+    host.directory.fill();
+    assert_eq!(host.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_token_is_asked_for_everywhere_but_at_the_probes() {
     let mut host = Host::new();
     host.token = Some("secret-1");
