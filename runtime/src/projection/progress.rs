@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
+use crate::store::Checkpoint;
 
 /// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
@@ -36,6 +37,19 @@ impl Progress {
                 status.last_sequence = through;
             }
             settle(status);
+        });
+    }
+
+    /// The read model is open and served; whether its stream can be read is not known yet.
+    pub fn opened(&self, checkpoint: Option<&Checkpoint>) {
+        let Some(checkpoint) = checkpoint else {
+            return;
+        };
+        self.status.send_modify(|status| {
+            status.stream = Some(checkpoint.stream.clone());
+            status.checkpoint = checkpoint.sequence;
+            status.last_sequence = status.last_sequence.max(checkpoint.sequence);
+            status.lag = status.last_sequence - checkpoint.sequence;
         });
     }
 

@@ -68,36 +68,55 @@ impl Failure {
     }
 }
 
-/// Starts a fresh instance over a read model without pending changes.
-///
-/// # Errors
-/// If the module cannot be started.
-pub fn start(
-    module: GuestModule,
+/// A guest, the read model it writes to and where that stands. What fails ends it; a batch is committed as a
+/// whole or in parts, and never counted twice.
+pub struct Fold {
+    instance: GuestInstance,
+    checkpoint: Checkpoint,
     limits: GuestLimits,
-    session: Session,
-) -> Result<GuestInstance, Failure> {
-    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
+    progress: Progress,
 }
 
-/// The guest, its read model and its checkpoint while a batch is being applied.
-pub struct Attempt<'a> {
-    /// The guest and the read model it writes to.
-    pub instance: GuestInstance,
-    /// Where the read model stands.
-    pub checkpoint: Checkpoint,
-    /// Limits of a fresh instance.
-    pub limits: GuestLimits,
-    /// Told of each commit.
-    pub progress: &'a mut Progress,
-}
+impl Fold {
+    /// Starts the guest over a read model that stands at `checkpoint`.
+    ///
+    /// # Errors
+    /// If the module cannot be started.
+    pub fn start(
+        module: GuestModule,
+        session: Session,
+        checkpoint: Checkpoint,
+        limits: GuestLimits,
+        progress: Progress,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            instance: start(module, limits, session)?,
+            checkpoint,
+            limits,
+            progress,
+        })
+    }
 
-impl Attempt<'_> {
+    /// The last event whose changes are committed.
+    pub fn sequence(&self) -> Sequence {
+        self.checkpoint.sequence
+    }
+
+    /// Swaps the module; the read model and its checkpoint stay.
+    ///
+    /// # Errors
+    /// If the new module cannot be started.
+    pub fn reload(mut self, module: GuestModule) -> Result<Self, Failure> {
+        self.progress.reloaded(&module);
+        self.instance = start(module, self.limits, self.instance.into_session())?;
+        Ok(self)
+    }
+
     /// Projects and commits a batch, in parts when it fails as a whole.
     ///
     /// # Errors
     /// The event that always fails; the ones before it are committed.
-    pub fn project(mut self, batch: &Batch) -> Result<Self, Failure> {
+    pub fn apply(mut self, batch: &Batch) -> Result<Self, Failure> {
         if batch.is_empty() {
             return self.commit(batch);
         }
@@ -125,15 +144,15 @@ impl Attempt<'_> {
         if fault.is_about_events() && batch.len() > 1 {
             let middle = batch.len() / 2;
             return self
-                .project(&batch.slice(0..middle))?
-                .project(&batch.slice(middle..batch.len()));
+                .apply(&batch.slice(0..middle))?
+                .apply(&batch.slice(middle..batch.len()));
         }
         let index = match fault {
             GuestFault::Rejected { index, .. } => index,
             _ => 0,
         };
         if index > 0 {
-            self.project(&batch.slice(0..index))?;
+            self.apply(&batch.slice(0..index))?;
         }
         Err(Failure::PoisonEvent {
             sequence: batch.sequences()[index],
@@ -150,4 +169,12 @@ impl Attempt<'_> {
         self.instance = start(module, self.limits, session)?;
         Ok(self)
     }
+}
+
+fn start(
+    module: GuestModule,
+    limits: GuestLimits,
+    session: Session,
+) -> Result<GuestInstance, Failure> {
+    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
 }

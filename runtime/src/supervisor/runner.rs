@@ -13,8 +13,8 @@ use crate::guest::instance::Session;
 use crate::guest::{GuestLimits, GuestModule};
 use crate::projection::directory::{Directory, ReadModelFile};
 use crate::projection::progress::{Progress, Rate};
-use crate::projection::recovery::{self, Failure};
-use crate::projection::task::Task;
+use crate::projection::recovery::Failure;
+use crate::projection::task::{Inputs, Task};
 use crate::projection::{Generation, Problem, State, Status};
 use crate::source::shared::SharedReaders;
 use crate::source::{EventSource, position};
@@ -148,29 +148,40 @@ impl Runner {
 
     /// Opens, reads, projects, commits, until something fails or it is stopped.
     async fn attempt(&mut self) -> Result<(), Failure> {
+        let stop = self.stop.clone();
+        let task = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            task = self.prepare() => task?,
+        };
+        self.supervise(task).await
+    }
+
+    /// Everything the loop needs: the read model, its place in the stream, the events from there, a guest.
+    async fn prepare(&mut self) -> Result<Task, Failure> {
         let module = self.module.borrow_and_update().clone();
         let store = self.open(module.clone()).await?;
         let Opened {
             session,
             checkpoint,
         } = self.place(store, &module).await?;
-        let subscription = self
-            .shared
-            .readers
+        let readers = &self.shared.readers;
+        let subscription = readers
             .subscribe(&checkpoint.stream, checkpoint.sequence)
             .await?;
-        let task = Task {
-            instance: recovery::start(module.clone(), self.shared.guest_limits, session)?,
-            filters: filters(&module),
+        Ok(Task {
+            session,
             checkpoint,
-            subscription,
-            guest_limits: self.shared.guest_limits,
-            batch_limits: self.shared.batch_limits,
-            module: self.module.clone(),
+            limits: self.shared.guest_limits,
             progress: self.progress.clone(),
-            stop: self.stop.clone(),
-        };
-        self.supervise(task).await
+            inputs: Inputs {
+                subscription,
+                filters: filters(&module),
+                limits: self.shared.batch_limits,
+                module: self.module.clone(),
+                stop: self.stop.clone(),
+            },
+            guest: module,
+        })
     }
 
     /// Opens the read model, making it where there is none, and serves it.
@@ -186,6 +197,7 @@ impl Runner {
         let definition = (*self.module.borrow().definition).clone();
         self.directory
             .serve(&self.name, ReadModelFile { path, definition });
+        self.progress.opened(store.checkpoint());
         Ok(store)
     }
 
