@@ -258,7 +258,7 @@ impl Default for Recovery {
     fn default() -> Self {
         Self {
             restart_min_ms: 100,
-            restart_max_ms: 5_000,
+            restart_max_ms: 2_000,
         }
     }
 }

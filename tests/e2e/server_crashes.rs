@@ -13,37 +13,37 @@ use rand::{RngExt, SeedableRng};
 use crate::examples::{ALL, assert_each_event_once_in_order, assert_rows};
 
 /// Events that are in the stream before the host starts.
-const PAST: usize = 20_000;
+const PAST: usize = 60_000;
 /// And with those that are published while it runs.
-const LIVE: usize = 26_000;
+const LIVE: usize = 66_000;
 /// And with those published after the idle crash.
-const ALL_EVENTS: usize = 26_100;
+const ALL_EVENTS: usize = 66_100;
 
 #[test]
 fn a_nats_server_killed_five_times_gives_the_rows_of_a_clean_run() {
     let seed = seed();
     let history = Orders::new(seed).events(ALL_EVENTS);
     let mut random = StdRng::seed_from_u64(seed);
-    let mut nats = NatsServer::start_synced();
+    let mut nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     stream.publish(&history[..PAST]);
+    nats.restart_synced();
+    stream.publish_through_crashes(&history[..PAST]);
     let mut host = Host::start(&nats.url(), &ALL);
 
     for _ in 0..2 {
-        crash_after(&host, &mut nats, random.random_range(100..4_000));
+        crash_after(&host, &mut nats, random.random_range(100..4_000), PAST);
     }
     host.wait_applied("ledger", PAST as u64);
     std::thread::scope(|scope| {
         let live = scope.spawn(|| stream.publish_through_crashes(&history[..LIVE]));
         for _ in 0..2 {
-            crash_after(&host, &mut nats, random.random_range(100..2_000));
+            crash_after(&host, &mut nats, random.random_range(100..2_000), LIVE);
         }
         assert_eq!(live.join().expect("everything was published"), LIVE as u64);
     });
     host.wait_applied("ledger", LIVE as u64);
-    host.restart();
-    host.wait_state("ledger", "live");
-    nats.restart();
+    crash_while_idle_after_a_resume(&mut host, &mut nats, &stream);
     let last = stream.publish_through_crashes(&history);
 
     let stored = stream.read_back();
@@ -56,11 +56,28 @@ fn a_nats_server_killed_five_times_gives_the_rows_of_a_clean_run() {
     assert_each_event_once_in_order(&host, last);
 }
 
-/// Kills and restarts the server once the ledger has applied this many more events.
-fn crash_after(host: &Host, nats: &mut NatsServer, events: u64) {
-    let moment = host.checkpoint("ledger") + events;
-    wait_until(&format!("the ledger has applied event {moment}"), || {
-        (host.checkpoint("ledger") >= moment).then_some(())
+/// Kills and restarts the server once the ledger has applied this many more events, or all up to `end`.
+fn crash_after(host: &Host, nats: &mut NatsServer, events: u64, end: usize) {
+    let moment = (host.checkpoint("ledger") + events).min(end as u64);
+    let what = format!("the ledger has applied event {moment}");
+    let crashed_at = wait_until(&what, || {
+        Some(host.checkpoint("ledger")).filter(|&checkpoint| checkpoint >= moment)
     });
+    eprintln!("the server crashes after event {crashed_at} of {end}");
+    nats.restart();
+}
+
+/// Restarts the host, and kills the server once the host reads again and has got nothing yet: a client that goes
+/// by the last message it has seen would begin with the first one again.
+fn crash_while_idle_after_a_resume(host: &mut Host, nats: &mut NatsServer, stream: &Stream) {
+    host.kill();
+    let before = stream.consumers();
+    host.restart();
+    wait_until("the host reads from its checkpoint", || {
+        (!stream.consumers().is_subset(&before)).then_some(())
+    });
+    for name in ALL {
+        host.wait_state(name, "live");
+    }
     nats.restart();
 }

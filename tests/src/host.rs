@@ -212,6 +212,10 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.running.is_some() {
+            let status = self.try_get("/v1/projections").map(|answer| answer.body);
+            eprintln!("--- status of the host: {status:?}");
+        }
         self.kill();
         if std::thread::panicking() {
             eprintln!("--- log of the host\n{}---", self.log);

@@ -1,6 +1,6 @@
 //! A JetStream stream: made, published to and read back. Everything here blocks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -115,13 +115,11 @@ impl Stream {
     /// # Panics
     /// If the server stays away.
     pub fn publish_through_crashes(&self, history: &[Event]) -> u64 {
-        let mut trouble = None;
         wait_within(LONG, "the server takes the events", || {
             let attempt = self.runtime.block_on(self.continue_history(history));
-            if let Err(error) = &attempt {
-                trouble = Some(format!("{error:#}"));
-            }
-            attempt.ok()
+            attempt
+                .inspect_err(|error| eprintln!("publishing was interrupted: {error:#}"))
+                .ok()
         })
     }
 
@@ -178,6 +176,19 @@ impl Stream {
             });
         }
         Ok(events)
+    }
+
+    /// The names of the stream's consumers.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub fn consumers(&self) -> BTreeSet<String> {
+        let names = async {
+            let stream = self.context.get_stream(&self.name).await?;
+            let names: BTreeSet<String> = stream.consumer_names().try_collect().await?;
+            anyhow::Ok(names)
+        };
+        self.runtime.block_on(names).expect("the server answers")
     }
 
     /// The sequence of the newest message.

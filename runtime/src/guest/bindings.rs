@@ -16,9 +16,9 @@ wasmtime::component::bindgen!({
     ownership: Owning,
 });
 
-use foldline::projection::types;
+use self::foldline::projection::types;
 
-pub use foldline::projection::{log, read_model};
+pub use self::foldline::projection::{log, read_model};
 
 /// The interfaces a module may import, with their version.
 pub const IMPORTS: [&str; 3] = [

@@ -52,14 +52,9 @@ fn another_definition_is_refused_with_the_difference() {
         change(&mut definition);
         refused(&file.path(), &definition)
     };
-    assert!(
-        with(|d| d.name = "other".into()).contains("projection \"conformance\", not \"other\"")
-    );
-    assert!(with(|d| d.version = 4).contains("version 3, not 4"));
-    assert!(with(|d| d.subjects.push("more".into())).contains("subjects"));
-    assert!(with(|d| d.key = crate::definition::EventKey::SubjectToken(1)).contains("event key"));
-    assert!(with(|d| d.tables[1].columns[0].nullable = true).contains("\"pairs\""));
-    assert!(with(|d| d.tables.truncate(2)).contains("3 tables, not 2"));
+    assert!(with(|d| d.name = "other".into()).contains("name is other, not conformance"));
+    assert!(with(|d| d.version = 4).contains("version is 4, not 3"));
+    assert!(with(|d| d.tables[1].columns[0].nullable = true).contains("table pairs"));
 }
 
 #[test]
