@@ -2,6 +2,20 @@
 //!
 //! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
 //! here can delay a commit. Every request is bounded in time, and the reads in number.
+//!
+//! Parameters of `/v1/read-models/{name}/{table}`, all optional:
+//!
+//! | parameter | meaning |
+//! |---|---|
+//! | `COLUMN=OP.VALUE` | a condition; several must all hold. [`OPERATORS`] lists the operators. Null is only found by `is.null`. |
+//! | `column.COLUMN=OP.VALUE` | the same, for columns that are called like one of the [parameters below](RESERVED) |
+//! | `select=a,b` | the columns to answer, in this order |
+//! | `order=a.desc,b` | sorting, null first; the primary key decides what is left |
+//! | `limit`, `offset` | which part of the rows: `limit` is 100 unless given, at most 1,000 |
+//! | `min_sequence=N` | wait until the changes of event N are in the read model |
+//! | `timeout=2s` | how long to wait for that: also `500ms`, or seconds; 5 s unless given, at most 60 s |
+//!
+//! `…/{table}/{key}` takes `select`, `min_sequence` and `timeout`. Blobs are base64, in values and in answers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +47,7 @@ mod target;
 
 pub use filter::OPERATORS;
 pub use params::RESERVED;
-pub use problem::HttpProblem;
+use problem::HttpProblem;
 
 /// What the handlers share. Cheap to clone.
 #[derive(Debug, Clone)]

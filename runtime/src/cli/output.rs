@@ -5,6 +5,9 @@ use std::io::IsTerminal as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+/// Columns of a terminal below which tables are not fitted into it: cells of a letter or two help nobody.
+const WIDTH_MIN: u16 = 40;
+
 /// Escapes what a terminal would obey instead of showing: control characters, and marks that change the
 /// direction of writing. Data must not be able to clear the screen or hide a line.
 pub(crate) fn printable(text: &str) -> String {
@@ -58,7 +61,9 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let arrangement = if std::io::stdout().is_terminal() {
+    // A terminal that does not know its width says 0.
+    let fits = std::io::stdout().is_terminal() && table.width().is_some_and(|w| w >= WIDTH_MIN);
+    let arrangement = if fits {
         ContentArrangement::Dynamic
     } else {
         ContentArrangement::Disabled
