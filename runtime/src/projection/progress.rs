@@ -32,10 +32,8 @@ impl Progress {
         let through = batch.through().sequence;
         self.status.send_modify(|status| {
             status.checkpoint = through;
+            // Never lowered: this batch may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + batch.pending());
-            if batch.pending() == 0 {
-                status.last_sequence = through;
-            }
             settle(status);
         });
     }
