@@ -60,10 +60,18 @@ pub enum SourceError {
         /// What the client said.
         reason: String,
     },
-    /// No stream has one of these subjects.
+    /// The server answers, but does not let us: a permission is missing, or a limit is reached.
+    #[error("NATS at {url} refuses: {reason}")]
+    Refused {
+        /// Where it is.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// No stream has any of these subjects.
     #[error("no stream holds the subjects {subjects}")]
     NoStream {
-        /// The projection's subject filters.
+        /// Those of the projection's subject filters that nobody holds.
         subjects: String,
     },
     /// More than one stream has these subjects, and order across streams is undefined.
@@ -135,6 +143,7 @@ impl SourceError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Refused { .. }
                 | Self::NoStream { .. }
                 | Self::StreamMissing { .. }
                 | Self::Interrupted { .. }
@@ -146,6 +155,9 @@ impl SourceError {
         match self {
             Self::Unreachable { .. } => {
                 "check that nats-server runs there with JetStream on, and the address in [nats] url or --nats"
+            }
+            Self::Refused { .. } => {
+                "give the host's NATS user what the server names (a permission under $JS.API, or a higher limit of the stream or account); it is tried again by itself"
             }
             Self::NoStream { .. } => {
                 "create the stream, or name one in [projection.NAME] stream; the projection starts when it appears"
@@ -177,7 +189,7 @@ impl SourceError {
 /// A source promises: batches come in stream order, each event once, nothing left out that the stream
 /// holds; on any doubt about that it ends the reader with an error instead.
 pub trait EventSource: Send + Sync + 'static {
-    /// The one stream that holds subjects matching `filters`.
+    /// The one stream that holds subjects matching `filters`, each of them.
     fn find_stream<'a>(
         &'a self,
         filters: &'a [SubjectFilter],
@@ -206,24 +218,40 @@ pub trait EventSource: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<EventReader, SourceError>>;
 }
 
-/// The one of the streams that hold `filters`; order across several is undefined.
-fn only_one(mut streams: Vec<String>, filters: &[SubjectFilter]) -> Result<String, SourceError> {
-    let subjects = || {
-        filters
-            .iter()
-            .map(SubjectFilter::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+/// A stream's name and the subjects it takes.
+type Taking = (String, Vec<SubjectFilter>);
+
+/// The one stream of `streams` that holds `filters`; order across several is undefined.
+///
+/// It must hold every one of them: a stream that appears later would never be read.
+fn only_one(streams: &[Taking], filters: &[SubjectFilter]) -> Result<String, SourceError> {
+    let takes = |(_, subjects): &Taking, filter: &SubjectFilter| {
+        subjects.iter().any(|subject| filter.overlaps(subject))
     };
-    streams.sort();
-    match streams.len() {
-        0 => Err(SourceError::NoStream {
-            subjects: subjects(),
-        }),
-        1 => Ok(streams.remove(0)),
+    let taken = |filter: &&SubjectFilter| streams.iter().any(|stream| takes(stream, filter));
+    let untaken: Vec<_> = filters.iter().filter(|filter| !taken(filter)).collect();
+    if !untaken.is_empty() {
+        return Err(SourceError::NoStream {
+            subjects: listed(untaken),
+        });
+    }
+    let taking = |stream: &&Taking| filters.iter().any(|filter| takes(stream, filter));
+    let mut names: Vec<&str> = streams
+        .iter()
+        .filter(taking)
+        .map(|(name, _)| &**name)
+        .collect();
+    names.sort_unstable();
+    match names[..] {
+        [only] => Ok(only.to_owned()),
         _ => Err(SourceError::SeveralStreams {
-            subjects: subjects(),
-            streams: streams.join(", "),
+            subjects: listed(filters),
+            streams: names.join(", "),
         }),
     }
+}
+
+fn listed<'a>(filters: impl IntoIterator<Item = &'a SubjectFilter>) -> String {
+    let texts: Vec<_> = filters.into_iter().map(SubjectFilter::as_str).collect();
+    texts.join(", ")
 }

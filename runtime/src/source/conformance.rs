@@ -226,6 +226,8 @@ pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
         none.to_string(),
         "no stream holds the subjects invoices.>, bills.*"
     );
+    let half = find(&["orders.>", "bills.*"]).await.unwrap_err();
+    assert_eq!(half.to_string(), "no stream holds the subjects bills.*");
     let several = find(&["orders.1", "payments.1"]).await.unwrap_err();
     assert!(
         several

@@ -213,12 +213,9 @@ impl EventSource for MemorySource {
         filters: &'a [SubjectFilter],
     ) -> BoxFuture<'a, Result<String, SourceError>> {
         let streams = self.lock();
-        let holding = streams
-            .by_name
-            .iter()
-            .filter(|(_, stream)| stream.holds(filters));
-        let names = holding.map(|(name, _)| name.clone()).collect();
-        let found = streams.reached().and_then(|()| only_one(names, filters));
+        let taking = |(name, stream): (&String, &Stream)| (name.clone(), stream.subjects.clone());
+        let all: Vec<_> = streams.by_name.iter().map(taking).collect();
+        let found = streams.reached().and_then(|()| only_one(&all, filters));
         futures::future::ready(found).boxed()
     }
 

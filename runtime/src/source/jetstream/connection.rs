@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
-use async_nats::jetstream::{Context, ContextBuilder};
+use async_nats::jetstream::{self, Context, ContextBuilder};
 use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
@@ -106,13 +106,17 @@ impl Connection {
         self.health.subscribe()
     }
 
-    /// What an API call that did not get through means.
+    /// What an API call that failed means.
     pub(super) fn no_answer(&self, error: &(dyn Error + 'static)) -> SourceError {
         if nobody_responds(error) {
             return self.unreachable("JetStream is not enabled there".into());
         }
-        // Missing permissions show as a timeout here and as a server error beside it.
+        if let Some(refusal) = refusal(error) {
+            return self.refused(refusal.to_string());
+        }
+        // A missing permission shows as a timeout here and as a server error beside it.
         match &self.health.borrow().trouble {
+            Some(trouble) if is_about_permission(trouble) => self.refused(trouble.clone()),
             Some(trouble) => self.unreachable(format!("{error} ({trouble})")),
             None => self.unreachable(error.to_string()),
         }
@@ -166,6 +170,13 @@ impl Connection {
         Err(self.unreachable(trouble.unwrap_or_else(|| "the connection was lost".into())))
     }
 
+    fn refused(&self, reason: String) -> SourceError {
+        SourceError::Refused {
+            url: self.options.shown_url(),
+            reason,
+        }
+    }
+
     fn unreachable(&self, reason: String) -> SourceError {
         SourceError::Unreachable {
             url: self.options.shown_url(),
@@ -180,6 +191,20 @@ fn nobody_responds(error: &(dyn Error + 'static)) -> bool {
         Some(error) => error.kind() == RequestErrorKind::NoResponders,
         None => error.source().is_some_and(nobody_responds),
     }
+}
+
+/// JetStream's own answer, if the call failed by one.
+fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a jetstream::Error> {
+    match error.downcast_ref() {
+        Some(refusal) => Some(refusal),
+        None => error.source().and_then(refusal),
+    }
+}
+
+fn is_about_permission(trouble: &str) -> bool {
+    trouble
+        .to_ascii_lowercase()
+        .contains("permissions violation")
 }
 
 fn plain_words(error: &ConnectError) -> String {
