@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, BatchLimits};
-use crate::event::{Sequence, Timestamp};
+use crate::event::{Position, Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
 #[cfg(test)]
@@ -26,6 +26,36 @@ pub struct StreamState {
     pub last_sequence: Sequence,
 }
 
+/// Where a reader starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// Behind this event, which was read; 0 is before the first of all. What follows it may not be lost.
+    After(Sequence),
+    /// With the oldest event that is left behind this sequence: a place that a person chose. Nothing that is
+    /// gone before that event counts as lost; on a stream that drops old events all the time, the oldest one
+    /// known a moment ago is often gone.
+    OldestAfter(Sequence),
+}
+
+impl ReadFrom {
+    /// Everything wanted lies behind this sequence.
+    pub fn after(self) -> Sequence {
+        match self {
+            Self::After(sequence) | Self::OldestAfter(sequence) => sequence,
+        }
+    }
+}
+
+impl From<Position> for ReadFrom {
+    /// A place without a time is not one that was read, except the one before all events.
+    fn from(at: Position) -> Self {
+        match at.time {
+            0 if at.sequence > 0 => Self::OldestAfter(at.sequence),
+            _ => Self::After(at.sequence),
+        }
+    }
+}
+
 /// What a reader is for: live reads and replays use connections of their own, so that a replay cannot
 /// delay live events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +66,11 @@ pub enum Lane {
     Replay,
 }
 
-/// Batches of one stream, in order and without gaps, from where [`EventSource::read`] was asked to start.
+/// Batches of one stream, in order, from where [`EventSource::read`] was asked to start.
+///
+/// Events that were deleted one by one from the middle of the stream are passed over. Events that the stream
+/// dropped from its beginning before they were read end the reader with [`SourceError::EventsLost`], at the
+/// latest when the next event comes, and before that event is handed out.
 ///
 /// After an error nothing more comes. Dropping it stops the reading.
 #[derive(Debug)]
@@ -150,6 +184,29 @@ impl SourceError {
         )
     }
 
+    /// What the end of a reader means to somebody who has read up to `at`: only what it has not read is lost.
+    #[must_use]
+    fn to_reader_at(&self, at: Position) -> Self {
+        match self {
+            Self::EventsLost {
+                stream,
+                first,
+                last,
+            } => match ReadFrom::from(at) {
+                ReadFrom::After(read) if read < *last => Self::EventsLost {
+                    stream: stream.clone(),
+                    first: *first.max(&(read + 1)),
+                    last: *last,
+                },
+                _ => Self::Interrupted {
+                    stream: stream.clone(),
+                    reason: format!("another projection has lost events {first} to {last}"),
+                },
+            },
+            other => other.clone(),
+        }
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -208,11 +265,11 @@ pub trait EventSource: Send + Sync + 'static {
         sequence: Sequence,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>>;
 
-    /// Reads everything after `after`, unfiltered, in batches as large as what waits, up to `limits`.
+    /// Reads everything behind `from`, unfiltered, in batches as large as what waits, up to `limits`.
     fn read<'a>(
         &'a self,
         stream: &'a str,
-        after: Sequence,
+        from: ReadFrom,
         lane: Lane,
         limits: BatchLimits,
     ) -> BoxFuture<'a, Result<EventReader, SourceError>>;

@@ -166,7 +166,7 @@ impl Runner {
         } = self.place(store, &module).await?;
         let readers = &self.shared.readers;
         let subscription = readers
-            .subscribe(&checkpoint.stream, checkpoint.sequence)
+            .subscribe(&checkpoint.stream, checkpoint.position())
             .await?;
         Ok(Task {
             session,

@@ -123,7 +123,9 @@ async fn a_limit_that_is_reached_is_said_in_the_servers_words() {
     };
     server.context.create_stream(config).await.unwrap();
     let open = async || {
-        let reading = server.source.read("NARROW", 0, Lane::Live, LIMITS);
+        let reading = server
+            .source
+            .read("NARROW", ReadFrom::After(0), Lane::Live, LIMITS);
         soon(reading).await
     };
     let _first = open().await.unwrap();
