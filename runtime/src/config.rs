@@ -107,6 +107,8 @@ pub struct Limits {
     pub batch_kib: usize,
     /// Rows one batch may put or delete.
     pub changes_per_batch: usize,
+    /// MiB of keys and rows in the changes of one batch.
+    pub changes_mib: usize,
     /// KiB of one row.
     pub row_kib: usize,
     /// Rows one `find` may return.
@@ -247,6 +249,7 @@ impl Default for Limits {
             batch_events: 1_000,
             batch_kib: 4_096,
             changes_per_batch: 100_000,
+            changes_mib: 64,
             row_kib: 1_024,
             find_rows: 1_000,
             log_lines_per_batch: 100,
@@ -265,7 +268,7 @@ impl Default for Recovery {
 
 impl Default for Host {
     fn default() -> Self {
-        Self { drain_ms: 10_000 }
+        Self { drain_ms: 15_000 }
     }
 }
 

@@ -97,6 +97,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         batch_events,
         batch_kib,
         changes_per_batch,
+        changes_mib,
         row_kib,
         find_rows,
         log_lines_per_batch: _, // 0 is fine: a module then logs nothing.
@@ -108,6 +109,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         ("batch_events", batch_events, 1_000_000),
         ("batch_kib", batch_kib, 1_048_576), // Columns of a batch end at 32-bit positions.
         ("changes_per_batch", changes_per_batch, 100_000_000),
+        ("changes_mib", changes_mib, 65_536),
         ("row_kib", row_kib, 524_288), // SQLite takes rows of up to 1 GB.
         ("find_rows", find_rows, 100_000_000),
     ] {

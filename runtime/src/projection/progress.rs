@@ -32,6 +32,7 @@ impl Progress {
         let through = batch.through().sequence;
         self.status.send_modify(|status| {
             status.checkpoint = through;
+            status.last_error = None;
             // Never lowered: this batch may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + batch.pending());
             settle(status);
@@ -48,17 +49,22 @@ impl Progress {
             status.checkpoint = checkpoint.sequence;
             status.last_sequence = status.last_sequence.max(checkpoint.sequence);
             status.lag = status.last_sequence - checkpoint.sequence;
+            for generation in &mut status.generations {
+                generation.checkpoint = checkpoint.sequence;
+            }
         });
     }
 
-    /// The loop is about to run from `checkpoint`.
-    pub fn started(&self, stream: &str, resume: &Resume) {
+    /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
+    /// with the first commit.
+    pub fn started(&self, resume: &Resume) {
         self.status.send_modify(|status| {
-            status.stream = Some(stream.to_owned());
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
-            status.last_error = None;
             settle(status);
+            if status.lag == 0 {
+                status.last_error = None;
+            }
         });
     }
 
@@ -115,6 +121,12 @@ impl Progress {
     /// What went wrong last, while it has not passed.
     pub fn problem(&self) -> Option<Problem> {
         self.status.borrow().last_error.clone()
+    }
+
+    /// The stream it reads was found.
+    pub fn found(&self, stream: &str) {
+        self.status
+            .send_modify(|status| status.stream = Some(stream.to_owned()));
     }
 
     /// Its committed checkpoint.

@@ -17,6 +17,7 @@ use crate::event::Sequence;
 use crate::guest::instance::Session;
 use crate::guest::{GuestLimits, GuestModule};
 use crate::source::SourceError;
+use crate::source::position::Resume;
 use crate::source::shared::Subscription;
 use crate::store::Checkpoint;
 use crate::subject::SubjectFilter;
@@ -31,6 +32,8 @@ pub struct Task {
     pub checkpoint: Checkpoint,
     /// Limits of each instance.
     pub limits: GuestLimits,
+    /// What the stream held when the checkpoint was checked against it.
+    pub resume: Resume,
     /// Says what happened to the outside.
     pub progress: Progress,
     /// What the loop waits for.
@@ -41,6 +44,8 @@ pub struct Task {
 pub struct Inputs {
     /// Batches from the checkpoint on.
     pub subscription: Subscription,
+    /// A batch that was read and did not fit into the one before it.
+    pub ahead: Option<Arc<Batch>>,
     /// Events the projection wants.
     pub filters: Vec<SubjectFilter>,
     /// How far small batches are joined.
@@ -70,14 +75,16 @@ impl Task {
             self.session,
             self.checkpoint,
             self.limits,
-            self.progress,
+            self.progress.clone(),
+            inputs.stop.clone(),
         )?;
+        self.progress.started(&self.resume);
         loop {
             fold = match runtime.block_on(inputs.next())? {
                 Next::Stop => return Ok(()),
                 Next::Reload(module) => fold.reload(module)?,
                 Next::Apply(batch) => {
-                    let batch = inputs.fill_up(batch)?;
+                    let batch = inputs.fill_up(batch);
                     let wanted = inputs.wanted(&batch, fold.sequence());
                     fold.apply(&wanted)?
                 }
@@ -88,31 +95,41 @@ impl Task {
 
 impl Inputs {
     async fn next(&mut self) -> Result<Next, SourceError> {
+        // Taken only when its branch is chosen: a reload in between loses nothing.
+        let batch = async {
+            match self.ahead.take() {
+                Some(batch) => Ok(batch),
+                None => self.subscription.next().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(Next::Stop),
             Ok(()) = self.module.changed() => {
                 Ok(Next::Reload(self.module.borrow_and_update().clone()))
             }
-            batch = self.subscription.next() => Ok(Next::Apply(batch?)),
+            batch = batch => Ok(Next::Apply(batch?)),
         }
     }
 
     /// Joins batches that already wait: one call of the guest and one commit for all of them.
-    fn fill_up(&mut self, first: Arc<Batch>) -> Result<Arc<Batch>, SourceError> {
+    fn fill_up(&mut self, first: Arc<Batch>) -> Arc<Batch> {
         let mut joined = first;
-        while self.has_room(&joined) {
-            let Some(next) = self.subscription.try_next() else {
+        // An error behind what was read comes again with the next wait.
+        while let Some(Ok(next)) = self.subscription.try_next() {
+            if !self.fits(&joined, &next) {
+                self.ahead = Some(next);
                 break;
-            };
+            }
             // Other projections may hold the same batch: then this copies it once.
-            Arc::make_mut(&mut joined).append(&*next?);
+            Arc::make_mut(&mut joined).append(&next);
         }
-        Ok(joined)
+        joined
     }
 
-    fn has_room(&self, batch: &Batch) -> bool {
-        2 * batch.len() <= self.limits.events && 2 * batch.bytes() <= self.limits.bytes
+    fn fits(&self, batch: &Batch, next: &Batch) -> bool {
+        batch.len() + next.len() <= self.limits.events
+            && batch.bytes() + next.bytes() <= self.limits.bytes
     }
 
     /// The events that the projection wants, without copying when it wants them all.
