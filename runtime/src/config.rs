@@ -1,7 +1,8 @@
 //! `foldline.toml`, checked. Every key with its default and unit stands here; `docs/foldline.toml` is the
 //! same as a file to start from.
 //!
-//! The environment overrides the file, and command line flags override both.
+//! The environment overrides the file, `FOLDLINE_SECTION_KEY` for each key of the fixed sections, and command line
+//! flags override both.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use crate::source::position::Start;
 
 mod check;
+mod env;
 mod load;
 mod parse;
 mod units;

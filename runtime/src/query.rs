@@ -1,7 +1,9 @@
 //! HTTP over the committed read models: rows, and what the projections are doing.
 //!
 //! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
-//! here can delay a commit. Every request is bounded in time, and the reads in number.
+//! here can delay a commit. Reads are bounded in time and number, and so are connections, requests and the memory of
+//! the answers being sent; a client that is slow to ask or to take its answer loses its connection. The probes
+//! `/livez` and `/readyz` are answered however many requests wait.
 //!
 //! Parameters of `/v1/read-models/{name}/{table}`, all optional:
 //!
@@ -43,6 +45,7 @@ mod params;
 mod problem;
 mod read;
 mod served;
+mod server;
 mod target;
 
 pub use filter::OPERATORS;
@@ -70,6 +73,13 @@ impl QueryState {
     }
 }
 
+/// Asked by orchestrators, who take a missing answer for a dead host: these need no token, and count for no limit.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
+fn is_probe(request: &Request) -> bool {
+    PROBES.contains(&request.uri().path())
+}
+
 /// All routes.
 pub fn router(state: QueryState) -> Router {
     let trace = TraceLayer::new_for_http()
@@ -94,19 +104,17 @@ pub fn router(state: QueryState) -> Router {
         .with_state(state)
 }
 
-/// Serves until `shutdown`, then ends when the requests under way are answered. A caller that does not want to
-/// wait for those drops the future.
+/// Serves until `shutdown`, then ends when the requests under way are answered; connections without one are closed
+/// at once. A caller that does not want to wait drops the future, which closes every connection.
 ///
 /// # Errors
-/// If the listener fails.
+/// None today: a connection that cannot be accepted is logged, and the next one tried.
 pub fn serve(
     listener: TcpListener,
     state: QueryState,
     shutdown: CancellationToken,
 ) -> impl Future<Output = std::io::Result<()>> {
-    axum::serve(listener, router(state))
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .into_future()
+    server::serve(listener, router(state), shutdown, server::Limits::default())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Rules that values must keep beyond their types.
 
 use super::{Config, Limits, Projection};
+use crate::source::jetstream::without_secrets;
 
 /// A value that cannot be used.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Config {
         for server in self.nats.url.split(',') {
             if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
                 let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
-                return refuse("nats", "url", quoted(&without_user(server)), reason);
+                return refuse("nats", "url", quoted(&without_secrets(server)), reason);
             }
         }
         let token = self.http.token.as_ref().map(super::Secret::reveal);
@@ -147,18 +148,4 @@ fn at_least_one(section: &str, key: &'static str, value: u64) -> Result<(), Refu
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// A URL may carry a password, which error texts must not.
-fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-            format!("{scheme}://{host}")
-        }
-        None => url
-            .rsplit_once('@')
-            .map_or(url, |(_, host)| host)
-            .to_owned(),
-    }
 }

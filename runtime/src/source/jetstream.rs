@@ -15,6 +15,7 @@ use crate::subject::SubjectFilter;
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
 use connection::Connection;
 pub use options::JetStreamOptions;
+pub(crate) use options::without_secrets;
 
 mod connection;
 mod consumer;
