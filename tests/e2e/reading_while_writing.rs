@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use foldline_tests::guests::module;
 use foldline_tests::host::{Answer, Host};
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use crate::examples::{ALL, number, sum_up_to};
 
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 60_000;
 
 /// Clients that read at the same time.
 const CLIENTS: u64 = 4;
@@ -26,7 +27,12 @@ fn clients_reading_during_a_catch_up_see_no_error_and_no_torn_row() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     stream.publish(&Orders::new(seed).events(usize::try_from(EVENTS).unwrap()));
-    let host = Host::start(&nats.url(), &ALL);
+    // Small batches are many commits: the more of them, the more reads have one come between.
+    let mut host = Host::new(&nats.url()).configured("[limits]\nbatch_events = 20\n");
+    for name in ALL {
+        host.drop_module(&format!("{name}.wasm"), &module(name));
+    }
+    host.restart();
     wait_until("every projection has begun", || {
         ALL.iter()
             .all(|name| host.checkpoint(name) > 0)

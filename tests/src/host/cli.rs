@@ -1,10 +1,13 @@
 //! The command line, as a person types it.
 
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use super::{Host, binary};
+use crate::wait::wait_until;
 
 /// What a command printed, and how it ended.
 #[derive(Debug, Clone)]
@@ -66,15 +69,39 @@ impl Host {
     }
 }
 
+/// Runs a command to its end. One that does not end is killed, and the test fails.
 fn end(command: &mut Command) -> CliOutput {
-    let output = command
+    let [mut stdout, mut stderr] =
+        [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+    let shared = |file: &File| file.try_clone().expect("a second handle");
+    command
         .stdin(Stdio::null())
-        .env_remove("FOLDLINE_HOST")
-        .output();
-    let output = output.expect("foldline can be run");
+        .stdout(shared(&stdout))
+        .stderr(shared(&stderr))
+        .env_remove("FOLDLINE_HOST");
+    let mut process = KilledOnDrop(command.spawn().expect("foldline can be run"));
+    let status = wait_until(&format!("{command:?} ends"), || {
+        process.0.try_wait().expect("foldline can be asked")
+    });
     CliOutput {
-        code: output.status.code().expect("foldline was not killed"),
-        stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        code: status.code().expect("foldline was not killed"),
+        stdout: content(&mut stdout),
+        stderr: content(&mut stderr),
+    }
+}
+
+fn content(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().expect("the file can be read");
+    file.read_to_string(&mut text).expect("the output is UTF-8");
+    text
+}
+
+struct KilledOnDrop(Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // It has ended, unless the test has failed.
+        let _ = self.0.kill();
     }
 }
