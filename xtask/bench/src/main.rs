@@ -3,7 +3,7 @@
 //!
 //! [`orders`] makes the events, [`load`] publishes them to a [`server`], and together they are the [`stage`].
 //! [`replay`] times one contender on it: the [`host`], or a [`peer`], each a [`child`] process. [`replays`] lets them
-//! take turns and compares their [`rows`]; [`report`] says what was found, on which [`machine`].
+//! take turns and compares their [`rows`]; [`measure`] has everything that is no replay; [`report`] says what was found, on which [`machine`].
 
 #![allow(
     clippy::print_stdout,
@@ -15,6 +15,7 @@ mod child;
 mod host;
 mod load;
 mod machine;
+mod measure;
 mod orders;
 mod peer;
 mod profile;
@@ -36,11 +37,13 @@ use xtask::failure;
 use xtask::step::step;
 
 use crate::machine::Machine;
+use crate::measure::{Measurement, Setting};
 use crate::orders::Ids;
 use crate::peer::Peer;
 use crate::replay::Contender;
-use crate::report::Report;
-use crate::stage::{Programs, Stage};
+use crate::replays::Series;
+use crate::report::{Finding, Report};
+use crate::stage::Programs;
 
 #[derive(Parser)]
 #[command(about = "Started by `cargo xtask bench`")]
@@ -76,51 +79,75 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let (programs, ids) = (Programs::find()?, Ids::parse(&options.ids)?);
-    let contenders = chosen(&options.only)?;
-    let config = options
-        .config
-        .as_deref()
-        .map(Path::canonicalize)
-        .transpose()?;
+    let programs = Programs::find()?;
+    let setting = Setting {
+        programs: &programs,
+        ids: Ids::parse(&options.ids)?,
+        events: options.events,
+        runs: options.runs,
+        config: options
+            .config
+            .as_deref()
+            .map(Path::canonicalize)
+            .transpose()?,
+    };
+    let (contenders, measurements) = chosen(&options.only)?;
     let (machine, date) = (Machine::look(&programs), report::now());
-    let stage = Stage::set(&programs, options.events, ids)?;
-    let replays = step("replay in turns", || {
-        replays::measure(&stage, &contenders, options.runs, config.as_deref())
-    })?;
-    let findings = report::compare(&replays);
+    let (replays, mut findings) = replay(&setting, &contenders, options.profile)?;
+    for measurement in measurements {
+        findings.extend(measurement.take(&setting)?);
+    }
+    let (events, ids) = (options.events, options.ids.clone());
     let report = Report {
         date,
         machine,
-        events: options.events,
-        ids: options.ids.clone(),
+        events,
+        ids,
         replays,
         findings,
     };
     report.print();
-    println!("    {}", report.write(&programs.results()?)?.display());
-    if options.profile {
-        let file = step("profile one replay", || {
-            profile::record(&stage, config.as_deref())
-        })?;
-        println!("    {}", file.display());
-    }
+    println!("\n{}", report.write(&programs.results()?)?.display());
     Ok(())
 }
 
-/// All, or those that were named.
-fn chosen(names: &[String]) -> Result<Vec<Contender>> {
-    let known = |name: &String| {
-        Contender::ALL
-            .iter()
-            .any(|contender| contender.name() == name)
-    };
-    if let Some(unknown) = names.iter().find(|name| !known(name)) {
-        let all = Contender::ALL.map(Contender::name).join(", ");
-        bail!("--only names {unknown}; there are {all}");
+/// All replays on one stage.
+fn replay(
+    setting: &Setting<'_>,
+    contenders: &[Contender],
+    is_profiled: bool,
+) -> Result<(Vec<Series>, Vec<Finding>)> {
+    if contenders.is_empty() && !is_profiled {
+        return Ok((Vec::new(), Vec::new()));
     }
-    let is_chosen = |contender: &Contender| {
-        names.is_empty() || names.iter().any(|name| contender.name() == name)
-    };
-    Ok(Contender::ALL.into_iter().filter(is_chosen).collect())
+    let (stage, config) = (setting.stage(setting.events)?, setting.config.as_deref());
+    let replays = step("replay in turns", || {
+        replays::measure(&stage, contenders, setting.runs, config)
+    })?;
+    if is_profiled {
+        let file = step("profile one replay", || profile::record(&stage, config))?;
+        println!("    {}", file.display());
+    }
+    let findings = report::compare(&replays);
+    Ok((replays, findings))
+}
+
+/// All, or those that were named.
+fn chosen(names: &[String]) -> Result<(Vec<Contender>, Vec<Measurement>)> {
+    let all = Contender::ALL
+        .map(Contender::name)
+        .into_iter()
+        .chain(Measurement::ALL.map(Measurement::name));
+    let all: Vec<&str> = all.collect();
+    if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
+        bail!("--only names {unknown}; there are {}", all.join(", "));
+    }
+    let is_chosen = |name: &str| names.is_empty() || names.iter().any(|chosen| chosen == name);
+    let contenders = Contender::ALL
+        .into_iter()
+        .filter(|each| is_chosen(each.name()));
+    let measurements = Measurement::ALL
+        .into_iter()
+        .filter(|each| is_chosen(each.name()));
+    Ok((contenders.collect(), measurements.collect()))
 }

@@ -9,10 +9,8 @@ use xtask::process;
 
 use crate::child::Child;
 use crate::host::Host;
-use crate::replay::put_modules;
+use crate::replay::{PROJECTION, TABLE, put_modules};
 use crate::stage::Stage;
-
-const PROJECTION: &str = "order-summary";
 
 /// Samples per second and thread; a prime, so that nothing periodic is always or never met.
 const FREQUENCY: &str = "997";
@@ -41,7 +39,7 @@ pub(crate) fn record(stage: &Stage<'_>, config: Option<&Path>) -> Result<PathBuf
         ]);
         command.arg(&data);
     })?;
-    host.wait_until_live(PROJECTION, "orders", stage.events)?;
+    host.wait_until_live(PROJECTION, TABLE, stage.events)?;
     recorder.finish()?;
     host.child.finish()?;
     let mut command = Command::new(perf);

@@ -15,8 +15,9 @@ use crate::stage::Stage;
 
 /// Ten projections on one stream.
 const MANY: usize = 10;
-const PROJECTION: &str = "order-summary";
-const TABLE: &str = "orders";
+/// The projection that is measured, and its table.
+pub(crate) const PROJECTION: &str = "order-summary";
+pub(crate) const TABLE: &str = "orders";
 
 /// The tutorials' way is so slow that it gets only this many events.
 const FEW_EVENTS: u64 = 50_000;

@@ -64,18 +64,27 @@ pub(crate) struct Stage<'p> {
 impl<'p> Stage<'p> {
     /// Starts a server and fills a stream.
     pub(crate) fn set(programs: &'p Programs, events: u64, ids: Ids) -> Result<Self> {
+        Self::set_with(programs, events, OrderEvents::new(events, ids))
+    }
+
+    /// The same with `count` events of one's own.
+    pub(crate) fn set_with(
+        programs: &'p Programs,
+        count: u64,
+        events: OrderEvents,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("run-")
             .tempdir_in(programs.results()?)?;
         let server = NatsServer::start(&programs.nats_server, &folder.path().join("server"))?;
-        step(&format!("load {events} order events"), || {
+        step(&format!("load {count} order events"), || {
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(load(&server.url, OrderEvents::new(events, ids)))
+            runtime.block_on(load(&server.url, events))
         })?;
         Ok(Self {
             programs,
             server,
-            events,
+            events: count,
             folder,
         })
     }
