@@ -19,6 +19,7 @@ mod measure;
 mod orders;
 mod peer;
 mod profile;
+mod python;
 mod replay;
 mod replays;
 mod report;
@@ -43,7 +44,7 @@ use crate::peer::Peer;
 use crate::replay::Contender;
 use crate::replays::Series;
 use crate::report::{Finding, Report};
-use crate::stage::Programs;
+use crate::stage::{Programs, Stage};
 
 #[derive(Parser)]
 #[command(about = "Started by `cargo xtask bench`")]
@@ -121,8 +122,9 @@ fn replay(
         return Ok((Vec::new(), Vec::new()));
     }
     let (stage, config) = (setting.stage(setting.events)?, setting.config.as_deref());
+    let contenders = able(&stage, contenders);
     let replays = step("replay in turns", || {
-        replays::measure(&stage, contenders, setting.runs, config)
+        replays::measure(&stage, &contenders, setting.runs, config)
     })?;
     if is_profiled {
         let file = step("profile one replay", || profile::record(&stage, config))?;
@@ -130,6 +132,19 @@ fn replay(
     }
     let findings = report::compare(&replays);
     Ok((replays, findings))
+}
+
+/// Without those whose packages cannot be installed here, which is said.
+fn able(stage: &Stage<'_>, contenders: &[Contender]) -> Vec<Contender> {
+    let mut able = contenders.to_vec();
+    able.retain(|contender| match contender.prepare(stage) {
+        Ok(()) => true,
+        Err(error) => {
+            println!("    skipped: {} ({error:#})", contender.name());
+            false
+        }
+    });
+    able
 }
 
 /// All, or those that were named.

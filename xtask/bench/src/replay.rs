@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -10,17 +11,22 @@ use serde::Serialize;
 use crate::child::Child;
 use crate::host::Host;
 use crate::peer::DONE;
-use crate::rows;
 use crate::stage::Stage;
+use crate::{python, rows};
 
 /// Ten projections on one stream.
 const MANY: usize = 10;
+
+/// Folder of its packages.
+const PYTHON_ENVIRONMENT: &str = "bench-python";
+
 /// The projection that is measured, and its table.
 pub(crate) const PROJECTION: &str = "order-summary";
 pub(crate) const TABLE: &str = "orders";
 
-/// The tutorials' way is so slow that it gets only this many events.
+/// The tutorials' way, and Python, are so slow that they get only the first events.
 const FEW_EVENTS: u64 = 50_000;
+const PYTHON_EVENTS: u64 = 100_000;
 
 /// Who replays the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,7 @@ pub(crate) enum Contender {
     Foldline,
     Native,
     PerEventAck,
+    Python,
     Many,
 }
 
@@ -57,11 +64,12 @@ impl Replay {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Drain,
         Self::Foldline,
         Self::Native,
         Self::PerEventAck,
+        Self::Python,
         Self::Many,
     ];
 
@@ -71,6 +79,7 @@ impl Contender {
             Self::Foldline => "foldline",
             Self::Native => "native",
             Self::PerEventAck => "per-event-ack",
+            Self::Python => "python",
             Self::Many => "many",
         }
     }
@@ -79,7 +88,18 @@ impl Contender {
     pub(crate) fn events(self, stage: &Stage<'_>) -> u64 {
         match self {
             Self::PerEventAck => stage.events.min(FEW_EVENTS),
+            Self::Python => stage.events.min(PYTHON_EVENTS),
             _ => stage.events,
+        }
+    }
+
+    /// Installs what it needs.
+    pub(crate) fn prepare(self, stage: &Stage<'_>) -> Result<()> {
+        match self {
+            Self::Python => {
+                python::interpreter(stage.programs, PYTHON_ENVIRONMENT, &["nats-py"]).map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -89,6 +109,7 @@ impl Contender {
         let replay = match self {
             Self::Foldline => host(stage, folder.path(), config, &[PROJECTION.to_owned()]),
             Self::Many => host(stage, folder.path(), config, &many()),
+            Self::Python => python(stage, folder.path(), self.events(stage)),
             _ => peer(stage, folder.path(), self.name(), self.events(stage)),
         };
         replay.with_context(|| format!("replaying with {}", self.name()))
@@ -97,9 +118,8 @@ impl Contender {
 
 /// A hand-written service reading the first `events`.
 pub(crate) fn peer(stage: &Stage<'_>, folder: &Path, name: &str, events: u64) -> Result<Replay> {
-    let before = stage.server.usage()?;
     let database = folder.join("orders.db");
-    let mut child = Child::start("peer", &stage.programs.this, folder, |command| {
+    time(stage, folder, &stage.programs.this, events, |command| {
         command.args([
             "peer",
             name,
@@ -109,11 +129,35 @@ pub(crate) fn peer(stage: &Stage<'_>, folder: &Path, name: &str, events: u64) ->
             &events.to_string(),
         ]);
         command.arg("--database").arg(&database);
-    })?;
+    })
+}
+
+fn python(stage: &Stage<'_>, folder: &Path, events: u64) -> Result<Replay> {
+    let python = python::interpreter(stage.programs, PYTHON_ENVIRONMENT, &["nats-py"])?;
+    time(stage, folder, &python, events, |command| {
+        command.arg(python::script("python")).args([
+            &stage.server.url,
+            &events.to_string(),
+            "orders.db",
+        ]);
+    })
+}
+
+/// Runs a service that makes `orders.db` in `folder` and says when it is done.
+fn time(
+    stage: &Stage<'_>,
+    folder: &Path,
+    program: &Path,
+    events: u64,
+    arguments: impl FnOnce(&mut Command),
+) -> Result<Replay> {
+    let before = stage.server.usage()?;
+    let mut child = Child::start("peer", program, folder, arguments)?;
     child.wait_for_line(DONE)?;
     let seconds = child.started.elapsed().as_secs_f64();
     let (usage, server) = (child.usage()?, stage.server.usage()?);
     child.finish()?;
+    let database = folder.join("orders.db");
     let rows = database
         .exists()
         .then(|| rows::hash(&database))

@@ -144,7 +144,7 @@ async fn settle(
             .await
             .context("an event was not acknowledged")?
             .sequence;
-        if published.len() % SAMPLED == 0 {
+        if published.len().is_multiple_of(SAMPLED) {
             asked.send((sequence, sent))?;
         }
         published.insert(sequence, sent);
