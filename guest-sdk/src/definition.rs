@@ -6,7 +6,7 @@
 pub struct Definition {
     /// The projection's name.
     pub name: &'static str,
-    /// Counts up from 1; a higher version is rebuilt from the beginning of the stream.
+    /// Counts up from 1; a read model belongs to the version that built it.
     pub version: u32,
     /// NATS subject filters of the events the projection sees.
     pub subjects: &'static [&'static str],

@@ -55,7 +55,7 @@ impl Event {
         self.subject().split('.').nth(position)
     }
 
-    /// Names and values of the headers in the order they were sent.
+    /// Names and values of the headers, sorted by name.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::new(self.batch.headers(self.index))

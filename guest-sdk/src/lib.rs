@@ -136,8 +136,8 @@ pub use foldline_sdk_macros::Table;
 /// ```
 ///
 /// - `name`: `[a-z][a-z0-9-]*`, at most 63 characters.
-/// - `version`: counts up from 1. A higher version is built from the beginning of the stream beside
-///   the running one; the same version goes on where the module before it stopped.
+/// - `version`: counts up from 1. The same version goes on where the module before it stopped; a
+///   read model belongs to the version that built it.
 /// - `subjects`: NATS subject filters; `*` stands for one token, a last `>` for one or more.
 /// - `key`: which events belong together, `subject_token(N)` counted from 0 or `header("Name")`.
 ///   Order is kept per key when events have to be held back. Without it, order is kept for the

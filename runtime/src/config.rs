@@ -1,7 +1,8 @@
 //! `foldline.toml`, checked. Every key with its default and unit stands here; `docs/foldline.toml` is the
 //! same as a file to start from.
 //!
-//! The environment overrides the file, and command line flags override both.
+//! The environment overrides the file, `FOLDLINE_SECTION_KEY` for each key of the fixed sections, and command line
+//! flags override both.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use crate::source::position::Start;
 
 mod check;
+mod env;
 mod load;
 mod parse;
 mod units;
@@ -107,6 +109,8 @@ pub struct Limits {
     pub batch_kib: usize,
     /// Rows one batch may put or delete.
     pub changes_per_batch: usize,
+    /// MiB of keys and rows in the changes of one batch.
+    pub changes_mib: usize,
     /// KiB of one row.
     pub row_kib: usize,
     /// Rows one `find` may return.
@@ -247,6 +251,7 @@ impl Default for Limits {
             batch_events: 1_000,
             batch_kib: 4_096,
             changes_per_batch: 100_000,
+            changes_mib: 64,
             row_kib: 1_024,
             find_rows: 1_000,
             log_lines_per_batch: 100,
@@ -265,7 +270,7 @@ impl Default for Recovery {
 
 impl Default for Host {
     fn default() -> Self {
-        Self { drain_ms: 10_000 }
+        Self { drain_ms: 15_000 }
     }
 }
 

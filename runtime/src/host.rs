@@ -83,8 +83,9 @@ impl HostError {
 /// # Errors
 /// If it cannot start, or something did not end within the drain deadline.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), HostError> {
+    // First of all: a second host with the same configuration is told whose folder it is.
+    let folder = DataFolder::lock(&config.store.dir, &config.http.listen.to_string())?;
     let (listener, address) = listen(config.http.listen).await?;
-    let folder = DataFolder::lock(&config.store.dir, &format!("http://{address}"))?;
     let modules = config.modules.dir.clone();
     std::fs::create_dir_all(&modules).map_err(|source| HostError::Modules {
         folder: modules.display().to_string(),
@@ -152,7 +153,11 @@ async fn follow_folder(
     loop {
         // Loading compiles, which must not run on an async worker.
         let scan = tokio::task::spawn_blocking(move || (catalog.scan(), catalog));
-        let (findings, looked) = scan.await.map_err(broke)?;
+        // A stop does not wait for a compiler; nothing has changed yet when it is left behind.
+        let (findings, looked) = tokio::select! {
+            () = shutdown.cancelled() => return Ok(supervisor),
+            scanned = scan => scanned.map_err(broke)?,
+        };
         catalog = looked;
         match findings {
             Ok(findings) => supervisor.take(findings),

@@ -1,7 +1,23 @@
 //! HTTP over the committed read models: rows, and what the projections are doing.
 //!
 //! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
-//! here can delay a commit. Every request is bounded in time, and the reads in number.
+//! here can delay a commit. Reads are bounded in time and number, and so are connections, requests and the memory of
+//! the answers being sent; a client that is slow to ask or to take its answer loses its connection. The probes
+//! `/livez` and `/readyz` are answered however many requests wait.
+//!
+//! Parameters of `/v1/read-models/{name}/{table}`, all optional:
+//!
+//! | parameter | meaning |
+//! |---|---|
+//! | `COLUMN=OP.VALUE` | a condition; several must all hold. [`OPERATORS`] lists the operators. Null is only found by `is.null`. |
+//! | `column.COLUMN=OP.VALUE` | the same, for columns that are called like one of the [parameters below](RESERVED) |
+//! | `select=a,b` | the columns to answer, in this order |
+//! | `order=a.desc,b` | sorting, null first; the primary key decides what is left |
+//! | `limit`, `offset` | which part of the rows: `limit` is 100 unless given, at most 1,000 |
+//! | `min_sequence=N` | wait until the changes of event N are in the read model |
+//! | `timeout=2s` | how long to wait for that: also `500ms`, or seconds; 5 s unless given, at most 60 s |
+//!
+//! `…/{table}/{key}` takes `select`, `min_sequence` and `timeout`. Blobs are base64, in values and in answers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,11 +45,12 @@ mod params;
 mod problem;
 mod read;
 mod served;
+mod server;
 mod target;
 
 pub use filter::OPERATORS;
 pub use params::RESERVED;
-pub use problem::HttpProblem;
+use problem::HttpProblem;
 
 /// What the handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -54,6 +71,13 @@ impl QueryState {
             requests: Arc::new(Semaphore::new(bound::REQUESTS_MAX)),
         }
     }
+}
+
+/// Asked by orchestrators, who take a missing answer for a dead host: these need no token, and count for no limit.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
+fn is_probe(request: &Request) -> bool {
+    PROBES.contains(&request.uri().path())
 }
 
 /// All routes.
@@ -80,19 +104,17 @@ pub fn router(state: QueryState) -> Router {
         .with_state(state)
 }
 
-/// Serves until `shutdown`, then ends when the requests under way are answered. A caller that does not want to
-/// wait for those drops the future.
+/// Serves until `shutdown`, then ends when the requests under way are answered; connections without one are closed
+/// at once. A caller that does not want to wait drops the future, which closes every connection.
 ///
 /// # Errors
-/// If the listener fails.
+/// None today: a connection that cannot be accepted is logged, and the next one tried.
 pub fn serve(
     listener: TcpListener,
     state: QueryState,
     shutdown: CancellationToken,
 ) -> impl Future<Output = std::io::Result<()>> {
-    axum::serve(listener, router(state))
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .into_future()
+    server::serve(listener, router(state), shutdown, server::Limits::default())
 }
 
 #[cfg(test)]

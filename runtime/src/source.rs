@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, BatchLimits};
-use crate::event::{Sequence, Timestamp};
+use crate::event::{Position, Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
 #[cfg(test)]
@@ -26,6 +26,36 @@ pub struct StreamState {
     pub last_sequence: Sequence,
 }
 
+/// Where a reader starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// Behind this event, which was read; 0 is before the first of all. What follows it may not be lost.
+    After(Sequence),
+    /// With the oldest event that is left behind this sequence: a place that a person chose. Nothing that is
+    /// gone before that event counts as lost; on a stream that drops old events all the time, the oldest one
+    /// known a moment ago is often gone.
+    OldestAfter(Sequence),
+}
+
+impl ReadFrom {
+    /// Everything wanted lies behind this sequence.
+    pub fn after(self) -> Sequence {
+        match self {
+            Self::After(sequence) | Self::OldestAfter(sequence) => sequence,
+        }
+    }
+}
+
+impl From<Position> for ReadFrom {
+    /// A place without a time is not one that was read, except the one before all events.
+    fn from(at: Position) -> Self {
+        match at.time {
+            0 if at.sequence > 0 => Self::OldestAfter(at.sequence),
+            _ => Self::After(at.sequence),
+        }
+    }
+}
+
 /// What a reader is for: live reads and replays use connections of their own, so that a replay cannot
 /// delay live events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +66,11 @@ pub enum Lane {
     Replay,
 }
 
-/// Batches of one stream, in order and without gaps, from where [`EventSource::read`] was asked to start.
+/// Batches of one stream, in order, from where [`EventSource::read`] was asked to start.
+///
+/// Events that were deleted one by one from the middle of the stream are passed over. Events that the stream
+/// dropped from its beginning before they were read end the reader with [`SourceError::EventsLost`], at the
+/// latest when the next event comes, and before that event is handed out.
 ///
 /// After an error nothing more comes. Dropping it stops the reading.
 #[derive(Debug)]
@@ -60,10 +94,18 @@ pub enum SourceError {
         /// What the client said.
         reason: String,
     },
-    /// No stream has one of these subjects.
+    /// The server answers, but does not let us: a permission is missing, or a limit is reached.
+    #[error("NATS at {url} refuses: {reason}")]
+    Refused {
+        /// Where it is.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// No stream has any of these subjects.
     #[error("no stream holds the subjects {subjects}")]
     NoStream {
-        /// The projection's subject filters.
+        /// Those of the projection's subject filters that nobody holds.
         subjects: String,
     },
     /// More than one stream has these subjects, and order across streams is undefined.
@@ -135,10 +177,34 @@ impl SourceError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Refused { .. }
                 | Self::NoStream { .. }
                 | Self::StreamMissing { .. }
                 | Self::Interrupted { .. }
         )
+    }
+
+    /// What the end of a reader means to somebody who has read up to `at`: only what it has not read is lost.
+    #[must_use]
+    fn to_reader_at(&self, at: Position) -> Self {
+        match self {
+            Self::EventsLost {
+                stream,
+                first,
+                last,
+            } => match ReadFrom::from(at) {
+                ReadFrom::After(read) if read < *last => Self::EventsLost {
+                    stream: stream.clone(),
+                    first: *first.max(&(read + 1)),
+                    last: *last,
+                },
+                _ => Self::Interrupted {
+                    stream: stream.clone(),
+                    reason: format!("another projection has lost events {first} to {last}"),
+                },
+            },
+            other => other.clone(),
+        }
     }
 
     /// What a person can do about it.
@@ -146,6 +212,9 @@ impl SourceError {
         match self {
             Self::Unreachable { .. } => {
                 "check that nats-server runs there with JetStream on, and the address in [nats] url or --nats"
+            }
+            Self::Refused { .. } => {
+                "give the host's NATS user what the server names (a permission under $JS.API, or a higher limit of the stream or account); it is tried again by itself"
             }
             Self::NoStream { .. } => {
                 "create the stream, or name one in [projection.NAME] stream; the projection starts when it appears"
@@ -177,7 +246,7 @@ impl SourceError {
 /// A source promises: batches come in stream order, each event once, nothing left out that the stream
 /// holds; on any doubt about that it ends the reader with an error instead.
 pub trait EventSource: Send + Sync + 'static {
-    /// The one stream that holds subjects matching `filters`.
+    /// The one stream that holds subjects matching `filters`, each of them.
     fn find_stream<'a>(
         &'a self,
         filters: &'a [SubjectFilter],
@@ -196,34 +265,50 @@ pub trait EventSource: Send + Sync + 'static {
         sequence: Sequence,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>>;
 
-    /// Reads everything after `after`, unfiltered, in batches as large as what waits, up to `limits`.
+    /// Reads everything behind `from`, unfiltered, in batches as large as what waits, up to `limits`.
     fn read<'a>(
         &'a self,
         stream: &'a str,
-        after: Sequence,
+        from: ReadFrom,
         lane: Lane,
         limits: BatchLimits,
     ) -> BoxFuture<'a, Result<EventReader, SourceError>>;
 }
 
-/// The one of the streams that hold `filters`; order across several is undefined.
-fn only_one(mut streams: Vec<String>, filters: &[SubjectFilter]) -> Result<String, SourceError> {
-    let subjects = || {
-        filters
-            .iter()
-            .map(SubjectFilter::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+/// A stream's name and the subjects it takes.
+type Taking = (String, Vec<SubjectFilter>);
+
+/// The one stream of `streams` that holds `filters`; order across several is undefined.
+///
+/// It must hold every one of them: a stream that appears later would never be read.
+fn only_one(streams: &[Taking], filters: &[SubjectFilter]) -> Result<String, SourceError> {
+    let takes = |(_, subjects): &Taking, filter: &SubjectFilter| {
+        subjects.iter().any(|subject| filter.overlaps(subject))
     };
-    streams.sort();
-    match streams.len() {
-        0 => Err(SourceError::NoStream {
-            subjects: subjects(),
-        }),
-        1 => Ok(streams.remove(0)),
+    let taken = |filter: &&SubjectFilter| streams.iter().any(|stream| takes(stream, filter));
+    let untaken: Vec<_> = filters.iter().filter(|filter| !taken(filter)).collect();
+    if !untaken.is_empty() {
+        return Err(SourceError::NoStream {
+            subjects: listed(untaken),
+        });
+    }
+    let taking = |stream: &&Taking| filters.iter().any(|filter| takes(stream, filter));
+    let mut names: Vec<&str> = streams
+        .iter()
+        .filter(taking)
+        .map(|(name, _)| &**name)
+        .collect();
+    names.sort_unstable();
+    match names[..] {
+        [only] => Ok(only.to_owned()),
         _ => Err(SourceError::SeveralStreams {
-            subjects: subjects(),
-            streams: streams.join(", "),
+            subjects: listed(filters),
+            streams: names.join(", "),
         }),
     }
+}
+
+fn listed<'a>(filters: impl IntoIterator<Item = &'a SubjectFilter>) -> String {
+    let texts: Vec<_> = filters.into_iter().map(SubjectFilter::as_str).collect();
+    texts.join(", ")
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +34,8 @@ pub struct Supervisor {
     /// and goes on running, but decides nothing any more.
     broken: BTreeSet<String>,
     running: BTreeMap<String, Running>,
+    /// The last runs of projections that were stopped: the next run of the same name waits for it.
+    ending: BTreeMap<String, JoinHandle<()>>,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -42,6 +45,7 @@ struct Running {
     file: String,
     module: watch::Sender<GuestModule>,
     stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl Supervisor {
@@ -53,17 +57,14 @@ impl Supervisor {
             files: BTreeMap::new(),
             broken: BTreeSet::new(),
             running: BTreeMap::new(),
+            ending: BTreeMap::new(),
             tracker: TaskTracker::new(),
             stop,
         }
     }
 
-    /// Takes in what changed in the modules folder.
+    /// Takes in what changed in the modules folder since the last look.
     pub fn take(&mut self, findings: Vec<Finding>) {
-        if findings.is_empty() {
-            self.directory.fill();
-            return;
-        }
         for finding in findings {
             match finding {
                 Finding::Loaded { file, module } => {
@@ -81,10 +82,11 @@ impl Supervisor {
                 }
             }
         }
-        self.stop_removed();
+        self.stop_without_file();
+        // Also what is known already: a refusal's cause may be gone, a name or a data folder may be free.
         for (file, module) in self.files.clone() {
             if !self.broken.contains(&file) {
-                self.consider(&file, module);
+                self.consider(&file, &module);
             }
         }
         self.directory.fill();
@@ -96,40 +98,53 @@ impl Supervisor {
         self.tracker.wait().await;
     }
 
-    /// A projection whose file is gone, or holds another projection now, stops. Its data stays.
-    fn stop_removed(&mut self) {
+    /// A projection whose file is gone stops. Its data stays.
+    fn stop_without_file(&mut self) {
         let files = &self.files;
-        self.running.retain(|name, running| {
-            let stays = files
-                .get(&running.file)
-                .is_some_and(|module| module.definition.name == *name);
-            if !stays {
-                tracing::info!(
-                    projection = name,
-                    file = running.file,
-                    "module file is gone: stopping"
-                );
-                running.stop.cancel();
-            }
-            stays
-        });
+        let gone = self
+            .running
+            .extract_if(.., |_, running| !files.contains_key(&running.file));
+        for (name, running) in gone.collect::<Vec<_>>() {
+            self.stop(name, running);
+        }
     }
 
-    fn consider(&mut self, file: &str, module: GuestModule) {
+    /// A file that has passed every check and now holds another projection leaves the one it held without
+    /// a file.
+    fn stop_replaced(&mut self, file: &str, name: &str) {
+        let replaced = self.running.extract_if(.., |running_name, running| {
+            running.file == file && running_name != name
+        });
+        for (name, running) in replaced.collect::<Vec<_>>() {
+            self.stop(name, running);
+        }
+    }
+
+    fn stop(&mut self, name: String, running: Running) {
+        tracing::info!(
+            projection = name,
+            file = running.file,
+            "module file is gone: stopping"
+        );
+        running.stop.cancel();
+        self.ending.insert(name, running.task);
+    }
+
+    fn consider(&mut self, file: &str, module: &GuestModule) {
         let name = &module.definition.name;
-        let verdict = self.verdict(Module::new(file, &module));
-        match verdict {
+        match self.verdict(Module::new(file, module)) {
             Verdict::Unchanged => self.directory.forget_refused(file),
             Verdict::Refused { error, hint } => self.refuse(file, error, hint),
             Verdict::Reload => {
                 self.directory.forget_refused(file);
                 let running = self.running.get(name);
                 // The task's end of the channel lives as long as the task; one that ended is not told.
-                running.map(|running| running.module.send_replace(module));
+                running.map(|running| running.module.send_replace(module.clone()));
             }
             Verdict::Start => {
                 self.directory.forget_refused(file);
-                self.start(file, &module);
+                self.stop_replaced(file, name);
+                self.start(file, module);
             }
         }
     }
@@ -171,7 +186,7 @@ impl Supervisor {
             file,
             "starting"
         );
-        self.tracker.spawn(runner.run());
+        let task = self.tracker.spawn(runner.run(self.ending.remove(&name)));
         let file = file.to_owned();
         self.running.insert(
             name,
@@ -179,6 +194,7 @@ impl Supervisor {
                 file,
                 module: sender,
                 stop,
+                task,
             },
         );
     }

@@ -5,6 +5,7 @@ use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
 use foldline_tests::stream::Stream;
+use foldline_tests::wait::wait_until;
 
 use crate::examples::assert_each_event_once_in_order;
 
@@ -13,11 +14,9 @@ fn a_module_that_is_dropped_in_is_started() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &[]);
-    assert_eq!(
-        host.get("/readyz").code,
-        200,
-        "a host without modules is ready for some"
-    );
+    wait_until("a host without modules is ready for some", || {
+        (host.get("/readyz").code == 200).then_some(())
+    });
     assert_eq!(host.get("/v1/projections/ledger").code, 404);
 
     let last = stream.publish(&Orders::new(1).events(2_000));

@@ -1,9 +1,9 @@
-//! Developer commands: `cargo xtask setup | build-guests | test | demo`.
+//! Developer commands: `cargo xtask setup | build-guests | test | demo | bench`.
 //!
 //! In reading order: [`workspace`] knows the folders, [`process`] runs other programs, [`step`] and
 //! [`failure`] are what a person sees of it. [`setup`] finds or installs the Wasm target and
-//! nats-server, [`guests`] builds the projection modules, [`mod@test`] runs every check, and [`demo`]
-//! hands over to the crate in `xtask/demo`, which uses this library too.
+//! nats-server, [`guests`] builds the projection modules, [`mod@test`] runs every check, [`demo`]
+//! and [`bench`] hand over to the crates in `xtask/demo` and `xtask/bench`, which use this library too.
 
 #![allow(
     clippy::print_stdout,
@@ -11,6 +11,7 @@
     reason = "these commands talk to a person at a terminal"
 )]
 
+pub mod bench;
 pub mod demo;
 pub mod failure;
 pub mod guests;

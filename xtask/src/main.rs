@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::setup::Setup;
 use xtask::workspace::Workspace;
-use xtask::{demo, failure, guests, test};
+use xtask::{bench, demo, failure, guests, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -31,6 +31,8 @@ enum Task {
     Test(test::Options),
     /// Show it all at work: a private JetStream server, the host, order events, a module reloaded
     Demo(demo::Options),
+    /// Measure it: against the bare stream and a hand-written service, in one run on this machine
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +56,6 @@ fn run(task: &Task) -> Result<()> {
         Task::BuildGuests => guests::build(&workspace, &setup.guest_toolchain).map(drop),
         Task::Test(options) => test::run(&workspace, &setup, options),
         Task::Demo(options) => demo::run(&workspace, &setup, options),
+        Task::Bench(_) => bench::run(&workspace, &setup),
     }
 }

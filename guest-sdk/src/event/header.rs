@@ -1,6 +1,6 @@
 //! NATS headers as they travel: lines `Name: value`, each ended by CR LF.
 
-/// Names and values of an event's headers, in the order they were sent. A name that was sent
+/// Names and values of an event's headers, sorted by name. A name that was sent
 /// several times comes several times.
 #[derive(Clone, Debug)]
 pub struct Headers<'e> {

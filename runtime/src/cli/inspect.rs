@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use foldline::config::Limits;
-use foldline::definition::{Definition, EventKey, Table};
+use foldline::definition::{Definition, Table};
 use foldline::guest::{Engine, GuestModule};
 use serde::Serialize;
 
 use super::CliError;
-use super::output::{grouped, printable, printable_json, table, text};
+use super::output::{grouped, printable, printable_json, shown, table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -67,7 +67,7 @@ fn render(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {
         ("version", definition.version.to_string()),
         ("verdict", inspection.verdict.to_owned()),
         ("subjects", definition.subjects.join(", ")),
-        ("event key", event_key(&definition.key)),
+        ("event key", definition.key.to_string()),
         ("size", format!("{} bytes", grouped(inspection.size))),
         ("digest", inspection.digest.clone()),
     ];
@@ -80,16 +80,8 @@ fn render(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {
         .try_for_each(|table| render_table(table, out))
 }
 
-fn event_key(key: &EventKey) -> String {
-    match key {
-        EventKey::None => "none".into(),
-        EventKey::SubjectToken(i) => format!("subject token {i}"),
-        EventKey::Header(name) => format!("header {name}"),
-    }
-}
-
 fn render_table(of: &Table, out: &mut impl Write) -> io::Result<()> {
-    let mut shown = table(["COLUMN", "TYPE", "NULL", "KEY", "INDEX"]);
+    let mut columns = table(["COLUMN", "TYPE", "NULL", "KEY", "INDEX"]);
     for (i, column) in of.columns.iter().enumerate() {
         let key = of.key.iter().position(|&key| key == i);
         let indexes = of.indexes.iter().enumerate();
@@ -97,7 +89,7 @@ fn render_table(of: &Table, out: &mut impl Write) -> io::Result<()> {
             .filter(|(_, columns)| columns.contains(&i))
             .map(|(number, _)| (number + 1).to_string())
             .collect();
-        shown.add_row([
+        columns.add_row([
             text(&column.name),
             text(&column.ty.to_string()),
             text(if column.nullable { "yes" } else { "no" }),
@@ -105,5 +97,5 @@ fn render_table(of: &Table, out: &mut impl Write) -> io::Result<()> {
             text(&indexes.join(", ")),
         ]);
     }
-    writeln!(out, "\ntable {}\n{}", printable(&of.name), shown.trim_fmt())
+    writeln!(out, "\ntable {}\n{}", printable(&of.name), shown(&columns))
 }

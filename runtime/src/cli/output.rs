@@ -1,9 +1,11 @@
 //! How text gets to a terminal: tables, and nothing that a terminal would obey.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// Spaces between the columns of a table.
+const GAP: usize = 2;
 
 /// Escapes what a terminal would obey instead of showing: control characters, and marks that change the
 /// direction of writing. Data must not be able to clear the screen or hide a line.
@@ -54,21 +56,46 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
-/// A table without lines, which fits the terminal when there is one and is not broken up when there is none.
+/// A table without lines, to be shown by [`shown`].
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let arrangement = if std::io::stdout().is_terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    };
-    table.set_content_arrangement(arrangement);
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.into_iter().map(printable));
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
     }
     table
+}
+
+/// The table as text; on a terminal that is too narrow for it, one line for each cell instead, as rows that are
+/// broken up cannot be read.
+pub(crate) fn shown(table: &Table) -> String {
+    let widths = table.column_max_content_widths();
+    let cells: usize = widths.iter().copied().map(usize::from).sum();
+    let needed = cells + GAP * widths.len().saturating_sub(1);
+    match table.width().map(usize::from) {
+        // A terminal that does not know its width says 0.
+        Some(width @ 1..) if width < needed => records(table),
+        _ => table.trim_fmt(),
+    }
+}
+
+fn records(table: &Table) -> String {
+    let names: Vec<String> = table.header().map_or_else(Vec::new, |header| {
+        header.cell_iter().map(Cell::content).collect()
+    });
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    let width = longest.unwrap_or(0) + GAP;
+    let record = |row: &comfy_table::Row| {
+        let cells = names.iter().zip(row.cell_iter());
+        cells.fold(String::new(), |mut lines, (name, cell)| {
+            let _ = writeln!(lines, "{name:<width$}{}", cell.content());
+            lines
+        })
+    };
+    let records: Vec<String> = table.row_iter().map(record).collect();
+    records.join("\n").trim_end().to_owned()
 }
 
 /// A cell with text, made safe.
@@ -84,6 +111,20 @@ pub(crate) fn number(number: &str) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_does_not_fit_becomes_a_line_for_each_cell() {
+        let mut table = table(["id", "total"]);
+        table.add_row([text("o-1"), number("10.5")]);
+        table.add_row([text("o-22"), number("7")]);
+        let wide = "id    total\no-1    10.5\no-22      7";
+        assert_eq!(shown(table.set_width(11)), wide);
+        assert_eq!(
+            shown(table.set_width(10)),
+            "id     o-1\ntotal  10.5\n\nid     o-22\ntotal  7"
+        );
+        assert_eq!(shown(table.set_width(0)), wide);
+    }
 
     #[test]
     fn data_cannot_steer_the_terminal() {

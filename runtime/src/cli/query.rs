@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::CliError;
 use super::client::{Client, HostArguments};
-use super::output::{grouped, number, table, text};
+use super::output::{grouped, number, shown, table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -110,7 +110,7 @@ fn render(rows: &[RowObject], sequence: Option<u64>, out: &mut impl Write) -> io
         for row in rows {
             table.add_row(row.0.iter().map(|(_, value)| cell(value)));
         }
-        writeln!(out, "{}\n", table.trim_fmt())?;
+        writeln!(out, "{}\n", shown(&table))?;
     }
     let count = match rows.len() {
         0 => "no rows".to_owned(),

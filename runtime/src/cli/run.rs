@@ -30,7 +30,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
-    let env = |name: &str| std::env::var(name).ok();
     let config = Config::load(&Sources {
         flags: Flags {
             config: arguments.config,
@@ -39,10 +38,12 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
             data: arguments.data,
             listen: arguments.listen,
         },
-        env,
+        env: std::env::vars_os().collect(),
         folder: PathBuf::new(),
     })?;
-    telemetry::init(&config.log, env(telemetry::FILTER_VARIABLE).as_deref())?;
+    let filter = std::env::var(telemetry::FILTER_VARIABLE).ok();
+    telemetry::init(&config.log, filter.as_deref())?;
+    warn_of_open_door(&config);
     let failed = |error: std::io::Error| CliError::failed(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -61,6 +62,16 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
     // The host has drained within its deadline; whatever still blocks a thread is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+fn warn_of_open_door(config: &Config) {
+    if !config.http.listen.ip().is_loopback() && config.http.token.is_none() {
+        tracing::warn!(
+            hint = "set [http] token or FOLDLINE_HTTP_TOKEN, or listen on 127.0.0.1",
+            "whoever reaches {} can read every read model",
+            config.http.listen
+        );
+    }
 }
 
 /// Ctrl-C, and what service supervisors send.

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
 use super::client::{Answer, Client, HostArguments};
-use super::output::{grouped, number, printable, table, text};
+use super::output::{grouped, number, printable, shown, table, text};
 
 /// Time between two drawings of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
         ]);
     }
     if !statuses.is_empty() {
-        writeln!(out, "{}", table.trim_fmt())?;
+        writeln!(out, "{}", shown(&table))?;
     }
     for status in statuses {
         if let Some(last_error) = &status.last_error {

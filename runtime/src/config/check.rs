@@ -1,6 +1,7 @@
 //! Rules that values must keep beyond their types.
 
 use super::{Config, Limits, Projection};
+use crate::source::jetstream::without_secrets;
 
 /// A value that cannot be used.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Config {
         for server in self.nats.url.split(',') {
             if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
                 let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
-                return refuse("nats", "url", quoted(&without_user(server)), reason);
+                return refuse("nats", "url", quoted(&without_secrets(server)), reason);
             }
         }
         let token = self.http.token.as_ref().map(super::Secret::reveal);
@@ -97,39 +98,24 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         batch_events,
         batch_kib,
         changes_per_batch,
+        changes_mib,
         row_kib,
         find_rows,
         log_lines_per_batch: _, // 0 is fine: a module then logs nothing.
     } = *limits;
-    for (key, value) in [
-        ("module_mib", module_mib),
-        ("memory_mib", memory_mib),
-        ("batch_events", batch_events),
-        ("batch_kib", batch_kib),
-        ("changes_per_batch", changes_per_batch),
-        ("row_kib", row_kib),
-        ("find_rows", find_rows),
-    ] {
-        at_least_one("limits", key, value)?;
-    }
     at_least_one("limits", "call_ms", call_ms)?;
-    for (key, value, max, reason) in [
-        (
-            "memory_mib",
-            memory_mib,
-            4_096,
-            "a module has a 32-bit memory: at most 4096",
-        ),
-        ("module_mib", module_mib, 1_024, "at most 1024"),
-        ("batch_kib", batch_kib, 1_048_576, "at most 1048576 (1 GiB)"),
-        (
-            "row_kib",
-            row_kib,
-            524_288,
-            "SQLite holds at most 1 GB in a row: at most 524288",
-        ),
+    for (key, value, max) in [
+        ("module_mib", module_mib, 1_024),
+        ("memory_mib", memory_mib, 4_096), // Wasm's memories are addressed with 32 bits.
+        ("batch_events", batch_events, 1_000_000),
+        ("batch_kib", batch_kib, 1_048_576), // Columns of a batch end at 32-bit positions.
+        ("changes_per_batch", changes_per_batch, 100_000_000),
+        ("changes_mib", changes_mib, 65_536),
+        ("row_kib", row_kib, 524_288), // SQLite takes rows of up to 1 GB.
+        ("find_rows", find_rows, 100_000_000),
     ] {
-        if value > max {
+        if !(1..=max).contains(&value) {
+            let reason = format!("must be at least 1 and at most {max}");
             return refuse("limits", key, value.to_string(), reason);
         }
     }
@@ -153,28 +139,13 @@ fn check_projection(name: &str, projection: &Projection) -> Result<(), Refused> 
     Ok(())
 }
 
-fn at_least_one(section: &str, key: &'static str, value: impl TryInto<u64>) -> Result<(), Refused> {
-    // What does not fit into 64 bits is not 0.
-    match value.try_into() {
-        Ok(0) => refuse(section, key, "0", "must be at least 1"),
-        _ => Ok(()),
+fn at_least_one(section: &str, key: &'static str, value: u64) -> Result<(), Refused> {
+    if value == 0 {
+        return refuse(section, key, "0", "must be at least 1");
     }
+    Ok(())
 }
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// A URL may carry a password, which error texts must not.
-fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-            format!("{scheme}://{host}")
-        }
-        None => url
-            .rsplit_once('@')
-            .map_or(url, |(_, host)| host)
-            .to_owned(),
-    }
 }

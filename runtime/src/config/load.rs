@@ -1,9 +1,12 @@
 //! Where the configuration comes from, and what is said when it is wrong.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Secret, parse};
+use serde::de::DeserializeOwned;
+
+use super::{Config, env, parse};
 
 /// The file that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "foldline.toml";
@@ -25,11 +28,11 @@ pub struct Flags {
 
 /// Everything a configuration is made from.
 #[derive(Debug)]
-pub struct Sources<E> {
+pub struct Sources {
     /// The command line.
     pub flags: Flags,
-    /// The environment: the value of a variable.
-    pub env: E,
+    /// The environment: names and values. Only `FOLDLINE_…` is looked at.
+    pub env: Vec<(OsString, OsString)>,
     /// Where `foldline.toml` is looked for when no file is named; empty for the current one.
     pub folder: PathBuf,
 }
@@ -53,6 +56,14 @@ pub enum ConfigError {
         /// Counted from 1.
         line: usize,
         /// What is wrong, naming the key and what is known.
+        reason: String,
+    },
+    /// An environment variable is not understood: an unknown one, or a value of the wrong type.
+    #[error("{name}: {reason}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What is wrong, naming what is known.
         reason: String,
     },
     /// A value that cannot be used.
@@ -79,6 +90,9 @@ impl ConfigError {
             Self::Malformed { .. } => {
                 "docs/foldline.toml lists every key with its default and unit"
             }
+            Self::Variable { .. } => {
+                "docs/foldline.toml explains every key; [limits] call_ms is FOLDLINE_LIMITS_CALL_MS"
+            }
             Self::Unusable { .. } => "correct the value; docs/foldline.toml explains it",
         }
     }
@@ -89,14 +103,21 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn load(sources: &Sources<impl Fn(&str) -> Option<String>>) -> Result<Self, ConfigError> {
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let file = file(sources)?;
         let mut origins = Origins::default();
         let mut config = match &file {
-            Some((name, text)) => read(name, text)?,
+            Some((name, text)) => parsed(name, text)?,
             None => Self::default(),
         };
-        config.overlay_env(&sources.env, &mut origins)?;
+        let mut table = match &file {
+            Some((name, text)) => parsed(name, text)?,
+            None => toml::Table::new(),
+        };
+        for variable in env::variables(&sources.env)? {
+            config = variable.put(&mut table)?;
+            origins.note(variable.section, variable.key, &variable.name);
+        }
         config.overlay_flags(&sources.flags, &mut origins)?;
         config.check().map_err(|refused| ConfigError::Unusable {
             origin: origins.of(&refused.section, refused.key, file.as_ref()),
@@ -105,32 +126,6 @@ impl Config {
             reason: refused.reason,
         })?;
         Ok(config)
-    }
-
-    fn overlay_env(
-        &mut self,
-        env: &impl Fn(&str) -> Option<String>,
-        origins: &mut Origins,
-    ) -> Result<(), ConfigError> {
-        // An empty variable is how shells and containers say "not set".
-        let mut take = |name: &'static str, section, key| {
-            let value = env(name).filter(|value| !value.is_empty())?;
-            origins.note(section, key, name);
-            Some(value)
-        };
-        set(&mut self.nats.url, take("FOLDLINE_NATS_URL", "nats", "url"));
-        let modules = take("FOLDLINE_MODULES_DIR", "modules", "dir");
-        set(&mut self.modules.dir, modules.map(PathBuf::from));
-        let store = take("FOLDLINE_STORE_DIR", "store", "dir");
-        set(&mut self.store.dir, store.map(PathBuf::from));
-        let listen = take("FOLDLINE_HTTP_LISTEN", "http", "listen");
-        set(
-            &mut self.http.listen,
-            address(listen, "FOLDLINE_HTTP_LISTEN")?,
-        );
-        let token = take("FOLDLINE_HTTP_TOKEN", "http", "token");
-        set(&mut self.http.token, token.map(|token| Some(Secret(token))));
-        Ok(())
     }
 
     fn overlay_flags(&mut self, flags: &Flags, origins: &mut Origins) -> Result<(), ConfigError> {
@@ -174,18 +169,18 @@ fn set<T>(target: &mut T, value: Option<T>) {
 
 /// Which values did not come from the file.
 #[derive(Default)]
-struct Origins(Vec<(&'static str, &'static str, &'static str)>);
+struct Origins(Vec<(&'static str, &'static str, String)>);
 
 impl Origins {
-    fn note(&mut self, section: &'static str, key: &'static str, origin: &'static str) {
-        self.0.push((section, key, origin));
+    fn note(&mut self, section: &'static str, key: &'static str, origin: &str) {
+        self.0.push((section, key, origin.to_owned()));
     }
 
     /// Where a value came from: the last that set it.
     fn of(&self, section: &str, key: &str, file: Option<&(String, String)>) -> String {
         let mut noted = self.0.iter().rev();
         if let Some((.., origin)) = noted.find(|(s, k, _)| *s == section && *k == key) {
-            return (*origin).to_owned();
+            return origin.clone();
         }
         match file {
             Some((name, text)) => match line_of_key(text, section, key) {
@@ -198,7 +193,7 @@ impl Origins {
 }
 
 /// The name and text of the file, if there is one.
-fn file<E>(sources: &Sources<E>) -> Result<Option<(String, String)>, ConfigError> {
+fn file(sources: &Sources) -> Result<Option<(String, String)>, ConfigError> {
     let named = sources.flags.config.clone();
     let path = named
         .clone()
@@ -217,7 +212,8 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
-fn read(file: &str, text: &str) -> Result<Config, ConfigError> {
+/// The file as a configuration, or as a table to put variables into.
+fn parsed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Malformed {
         file: file.to_owned(),
         line: error.span().map_or(1, |span| line_at(text, span.start)),

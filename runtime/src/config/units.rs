@@ -55,6 +55,7 @@ impl Limits {
             memory_bytes: self.memory_mib * MIB,
             call: Duration::from_millis(self.call_ms),
             changes: self.changes_per_batch,
+            change_bytes: self.changes_mib * MIB,
             row_bytes: self.row_kib * KIB,
             find_rows: self.find_rows,
             log_lines: self.log_lines_per_batch,

@@ -46,6 +46,8 @@ pub struct Catalog {
 struct Stamp {
     modified: SystemTime,
     size: u64,
+    /// Inode and change time: a copy that keeps its time and has the same size is still another file.
+    identity: (u64, i64, i64),
 }
 
 impl Catalog {
@@ -133,7 +135,19 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp {
         modified: metadata.modified().ok()?,
         size: metadata.len(),
+        identity: identity(&metadata),
     })
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &std::fs::Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
 }
 
 fn may_be_unfinished(error: &LoadError, stamp: Stamp) -> bool {

@@ -13,14 +13,23 @@ use crate::changes::Changes;
 use crate::definition::Definition;
 use crate::store::ReadModelStore;
 
+/// How much a guest asked for since the last commit. Only rises, also where one change replaces another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// Changes.
+    pub changes: usize,
+    /// Bytes of their keys and rows.
+    pub bytes: usize,
+}
+
 /// The read model as a guest sees it: what is committed, under what it has asked for since.
 pub struct Session {
     /// Where committed rows come from.
     pub store: Box<dyn ReadModelStore>,
     /// Asked for and not yet written to the store.
     pub changes: Changes,
-    /// Changes asked for since the last commit.
-    pub asked: usize,
+    /// What was asked for since the last commit.
+    pub asked: Asked,
 }
 
 impl Session {
@@ -29,7 +38,7 @@ impl Session {
         Self {
             store,
             changes: Changes::new(tables),
-            asked: 0,
+            asked: Asked::default(),
         }
     }
 
@@ -39,7 +48,7 @@ impl Session {
     /// If the store cannot be restored to its last commit.
     pub fn rollback(&mut self) -> Result<(), crate::store::StoreError> {
         self.changes.clear();
-        self.asked = 0;
+        self.asked = Asked::default();
         self.store.rollback()
     }
 }
@@ -63,10 +72,7 @@ impl GuestState {
         Self {
             definition: None,
             limits,
-            memory: MemoryMeter {
-                limit: limits.memory_bytes,
-                refused: None,
-            },
+            memory: MemoryMeter::new(limits.memory_bytes),
             session: None,
             name,
             log_lines: 0,

@@ -17,6 +17,8 @@ pub struct GuestLimits {
     pub call: Duration,
     /// Most changes asked for per batch.
     pub changes: usize,
+    /// Most bytes of keys and rows in the changes asked for per batch.
+    pub change_bytes: usize,
     /// Largest row, in bytes.
     pub row_bytes: usize,
     /// Most rows one `find` gives back; a larger limit asked for is lowered to this.
@@ -28,7 +30,10 @@ pub struct GuestLimits {
 /// Longest log line of a guest that is kept, in bytes.
 pub const LOG_LINE_BYTES: usize = 4096;
 
-/// Most table elements of one instance: function pointers of a module that passes the size limit fit.
+/// Most core instances, memories and tables of one component. A componentised module has three, one and two.
+const CORE_INSTANCES: usize = 32;
+
+/// Most table elements of one guest: function pointers of a module that passes the size limit fit.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// Why a guest call did not succeed. Nothing of the batch is applied.
@@ -68,6 +73,12 @@ pub enum GuestFault {
         /// `limits.changes_per_batch`.
         limit: usize,
     },
+    /// The guest asked for changes of more bytes than it may in one batch.
+    #[error("changes limit reached: more than {limit} bytes of changes in one batch")]
+    ChangeBytes {
+        /// `limits.changes_mib`, in bytes.
+        limit: usize,
+    },
     /// The guest wrote a row that is too large.
     #[error("row limit reached: a row of table {table} has {bytes} bytes, {limit} allowed")]
     Row {
@@ -98,6 +109,7 @@ impl GuestFault {
             }
             Self::Memory { .. } => "raise limits.memory_mib or lower limits.batch_kib",
             Self::Changes { .. } => "raise limits.changes_per_batch or lower limits.batch_events",
+            Self::ChangeBytes { .. } => "raise limits.changes_mib or lower limits.batch_events",
             Self::Row { .. } => "raise limits.row_kib, or split the row over several",
             Self::Misuse(_) => "build the module with a current foldline-sdk, which cannot do this",
             Self::Store(error) => error.hint(),
@@ -110,33 +122,61 @@ impl GuestFault {
     }
 }
 
-/// Counts what an instance holds; refuses growth beyond the limit and remembers the refusal.
+/// Counts what a guest holds over all its memories; refuses growth beyond the limit and remembers it.
 #[derive(Debug)]
 pub(super) struct MemoryMeter {
-    pub(super) limit: usize,
+    limit: usize,
+    used: usize,
+    table_elements: usize,
     pub(super) refused: Option<usize>,
+}
+
+impl MemoryMeter {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: 0,
+            table_elements: 0,
+            refused: None,
+        }
+    }
 }
 
 impl ResourceLimiter for MemoryMeter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired <= self.limit {
+        let wanted = self.used + (desired - current);
+        if wanted <= self.limit {
+            self.used = wanted;
             return Ok(true);
         }
-        self.refused = Some(desired);
+        self.refused = Some(wanted);
         Ok(false)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+        self.table_elements += desired - current;
+        Ok(self.table_elements <= TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        CORE_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        CORE_INSTANCES
     }
 }

@@ -1,5 +1,6 @@
 //! From a file to a checked module: nothing is changed anywhere before all of this has passed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,6 +113,14 @@ impl GuestModule {
         bytes: &[u8],
         limits: GuestLimits,
     ) -> Result<Self, LoadError> {
+        // A module must not be able to end the host by what it makes a compiler do: `wit-component` is known
+        // to panic over malformed custom sections, which validation does not look into.
+        let check = AssertUnwindSafe(|| Self::check(engine, bytes, limits));
+        catch_unwind(check)
+            .unwrap_or_else(|_| Err(LoadError::Invalid("checking it panicked".to_owned())))
+    }
+
+    fn check(engine: &Engine, bytes: &[u8], limits: GuestLimits) -> Result<Self, LoadError> {
         let component = compile(engine, bytes)?;
         check_imports(engine, &component)?;
         check_exports(engine, &component)?;
@@ -149,15 +158,9 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     }
 }
 
-/// Validation does not look into custom sections, and `wit-component` panics over some malformed ones: a
-/// module must not be able to end the host that way.
 fn componentise(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let encode = || {
-        let encoder = wit_component::ComponentEncoder::default().validate(true);
-        encoder.module(bytes)?.encode()
-    };
-    std::panic::catch_unwind(encode)
-        .unwrap_or_else(|_| anyhow::bail!("its component-type section is malformed"))
+    let encoder = wit_component::ComponentEncoder::default().validate(true);
+    encoder.module(bytes)?.encode()
 }
 
 /// `wit-component` refuses foreign imports of a core module in its own words; say it in ours.

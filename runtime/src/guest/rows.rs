@@ -85,14 +85,20 @@ impl GuestState {
     }
 
     fn change(&mut self, table: u32, key: Row, change: Change) -> Result<(), GuestFault> {
-        let limit = self.limits.changes;
+        let limits = self.limits;
         let session = self.session()?;
-        session.changes.insert(table as usize, key, change);
-        // Changes that a `find` moved into the transaction count too: `asked` only rises.
-        session.asked += 1;
-        if session.asked > limit {
+        let values = key.iter().chain(change.row().into_iter().flatten());
+        session.asked.bytes += values.map(Value::size).sum::<usize>();
+        session.asked.changes += 1;
+        if session.asked.changes > limits.changes {
+            let limit = limits.changes;
             return Err(GuestFault::Changes { limit });
         }
+        if session.asked.bytes > limits.change_bytes {
+            let limit = limits.change_bytes;
+            return Err(GuestFault::ChangeBytes { limit });
+        }
+        session.changes.insert(table as usize, key, change);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
+use crate::store::Checkpoint;
 
 /// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
@@ -31,22 +32,39 @@ impl Progress {
         let through = batch.through().sequence;
         self.status.send_modify(|status| {
             status.checkpoint = through;
+            status.last_error = None;
+            // Never lowered: this batch may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + batch.pending());
-            if batch.pending() == 0 {
-                status.last_sequence = through;
-            }
             settle(status);
         });
     }
 
-    /// The loop is about to run from `checkpoint`.
-    pub fn started(&self, stream: &str, resume: &Resume) {
+    /// The read model is open and served; whether its stream can be read is not known yet.
+    pub fn opened(&self, checkpoint: Option<&Checkpoint>) {
+        let Some(checkpoint) = checkpoint else {
+            return;
+        };
         self.status.send_modify(|status| {
-            status.stream = Some(stream.to_owned());
+            status.stream = Some(checkpoint.stream.clone());
+            status.checkpoint = checkpoint.sequence;
+            status.last_sequence = status.last_sequence.max(checkpoint.sequence);
+            status.lag = status.last_sequence - checkpoint.sequence;
+            for generation in &mut status.generations {
+                generation.checkpoint = checkpoint.sequence;
+            }
+        });
+    }
+
+    /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
+    /// with the first commit.
+    pub fn started(&self, resume: &Resume) {
+        self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
-            status.last_error = None;
             settle(status);
+            if status.lag == 0 {
+                status.last_error = None;
+            }
         });
     }
 
@@ -103,6 +121,12 @@ impl Progress {
     /// What went wrong last, while it has not passed.
     pub fn problem(&self) -> Option<Problem> {
         self.status.borrow().last_error.clone()
+    }
+
+    /// The stream it reads was found.
+    pub fn found(&self, stream: &str) {
+        self.status
+            .send_modify(|status| status.stream = Some(stream.to_owned()));
     }
 
     /// Its committed checkpoint.

@@ -1,12 +1,27 @@
 //! What happens when a batch fails: the events before the failing one are committed, and it is named.
 
+use tokio_util::sync::CancellationToken;
+
 use super::progress::Progress;
 use crate::batch::Batch;
 use crate::event::Sequence;
-use crate::guest::instance::Session;
+use crate::guest::instance::{Asked, Session};
 use crate::guest::{GuestFault, GuestInstance, GuestLimits, GuestModule};
 use crate::source::SourceError;
 use crate::store::{Checkpoint, StoreError};
+
+/// When a projection that stopped is tried again, if nobody does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After a short back-off, for as long as it takes: the cause passes by itself.
+    Soon,
+    /// Like [`Self::Soon`], but given up after a few attempts.
+    AFewTimes,
+    /// After a while: somebody has to mend the cause, and may do so outside the host.
+    Later,
+    /// Only with another module: the same one fails in the same way.
+    Never,
+}
 
 /// Why a projection stopped. Everything before that is committed, nothing after.
 #[derive(Debug, thiserror::Error)]
@@ -44,13 +59,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether trying again may help without anybody doing anything.
-    pub fn may_pass(&self) -> bool {
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
         match self {
-            Self::Source(error) => error.may_pass(),
-            Self::Store(StoreError::WrongFile { .. }) => false,
-            Self::Store(_) | Self::Panic(_) => true,
-            Self::OtherStream { .. } | Self::PoisonEvent { .. } | Self::Start(_) => false,
+            Self::Source(error) if error.may_pass() => Retry::Soon,
+            Self::Source(_) | Self::Store(StoreError::WrongFile { .. }) => Retry::Later,
+            Self::Store(_) | Self::Panic(_) => Retry::Soon,
+            // A disk or a machine that stood still takes time from the guest as well.
+            Self::PoisonEvent { fault, .. } if matches!(**fault, GuestFault::Time { .. }) => {
+                Retry::AFewTimes
+            }
+            Self::OtherStream { .. } | Self::PoisonEvent { .. } | Self::Start(_) => Retry::Never,
         }
     }
 
@@ -68,36 +87,59 @@ impl Failure {
     }
 }
 
-/// Starts a fresh instance over a read model without pending changes.
-///
-/// # Errors
-/// If the module cannot be started.
-pub fn start(
-    module: GuestModule,
+/// A guest, the read model it writes to and where that stands. What fails ends it; a batch is committed as a
+/// whole or in parts, and never counted twice.
+pub struct Fold {
+    instance: GuestInstance,
+    checkpoint: Checkpoint,
     limits: GuestLimits,
-    session: Session,
-) -> Result<GuestInstance, Failure> {
-    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
+    progress: Progress,
+    stop: CancellationToken,
 }
 
-/// The guest, its read model and its checkpoint while a batch is being applied.
-pub struct Attempt<'a> {
-    /// The guest and the read model it writes to.
-    pub instance: GuestInstance,
-    /// Where the read model stands.
-    pub checkpoint: Checkpoint,
-    /// Limits of a fresh instance.
-    pub limits: GuestLimits,
-    /// Told of each commit.
-    pub progress: &'a mut Progress,
-}
+impl Fold {
+    /// Starts the guest over a read model that stands at `checkpoint`.
+    ///
+    /// # Errors
+    /// If the module cannot be started.
+    pub fn start(
+        module: GuestModule,
+        session: Session,
+        checkpoint: Checkpoint,
+        limits: GuestLimits,
+        progress: Progress,
+        stop: CancellationToken,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            instance: start(module, limits, session)?,
+            checkpoint,
+            limits,
+            progress,
+            stop,
+        })
+    }
 
-impl Attempt<'_> {
-    /// Projects and commits a batch, in parts when it fails as a whole.
+    /// The last event whose changes are committed.
+    pub fn sequence(&self) -> Sequence {
+        self.checkpoint.sequence
+    }
+
+    /// Swaps the module; the read model and its checkpoint stay.
+    ///
+    /// # Errors
+    /// If the new module cannot be started.
+    pub fn reload(mut self, module: GuestModule) -> Result<Self, Failure> {
+        self.progress.reloaded(&module);
+        self.instance = start(module, self.limits, self.instance.into_session())?;
+        Ok(self)
+    }
+
+    /// Projects and commits a batch, in parts when it fails as a whole. When it is to stop, it stops between
+    /// two parts: [`Self::sequence`] says how far it came.
     ///
     /// # Errors
     /// The event that always fails; the ones before it are committed.
-    pub fn project(mut self, batch: &Batch) -> Result<Self, Failure> {
+    pub fn apply(mut self, batch: &Batch) -> Result<Self, Failure> {
         if batch.is_empty() {
             return self.commit(batch);
         }
@@ -113,7 +155,7 @@ impl Attempt<'_> {
         let session = self.instance.session();
         session.store.write(&mut session.changes)?;
         session.store.commit(&next)?;
-        session.asked = 0;
+        session.asked = Asked::default();
         self.checkpoint = next;
         self.progress.committed(batch);
         Ok(self)
@@ -122,18 +164,23 @@ impl Attempt<'_> {
     /// A rejection names its event; anything else is traced to one event by halving.
     fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
         self = self.restarted()?;
+        if self.stop.is_cancelled() {
+            return Ok(self);
+        }
         if fault.is_about_events() && batch.len() > 1 {
             let middle = batch.len() / 2;
-            return self
-                .project(&batch.slice(0..middle))?
-                .project(&batch.slice(middle..batch.len()));
+            self = self.apply(&batch.slice(0..middle))?;
+            if self.stop.is_cancelled() {
+                return Ok(self);
+            }
+            return self.apply(&batch.slice(middle..batch.len()));
         }
         let index = match fault {
             GuestFault::Rejected { index, .. } => index,
             _ => 0,
         };
         if index > 0 {
-            self.project(&batch.slice(0..index))?;
+            self.apply(&batch.slice(0..index))?;
         }
         Err(Failure::PoisonEvent {
             sequence: batch.sequences()[index],
@@ -150,4 +197,12 @@ impl Attempt<'_> {
         self.instance = start(module, self.limits, session)?;
         Ok(self)
     }
+}
+
+fn start(
+    module: GuestModule,
+    limits: GuestLimits,
+    session: Session,
+) -> Result<GuestInstance, Failure> {
+    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
 }

@@ -3,6 +3,7 @@
 //! It runs on a thread of its own, because a guest may compute for as long as its time limit allows.
 //! Stopping and reloading are looked at between two commits, never inside one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -10,32 +11,47 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
-use super::recovery::{self, Failure};
+use super::recovery::{Failure, Fold};
 use crate::batch::{Batch, BatchLimits};
-use crate::guest::{GuestInstance, GuestLimits, GuestModule};
+use crate::event::Sequence;
+use crate::guest::instance::Session;
+use crate::guest::{GuestLimits, GuestModule};
 use crate::source::SourceError;
+use crate::source::position::Resume;
 use crate::source::shared::Subscription;
 use crate::store::Checkpoint;
 use crate::subject::SubjectFilter;
 
-/// Everything one run of the loop needs.
+/// Everything one run of the loop needs. Nothing of the guest has run yet.
 pub struct Task {
-    /// The guest and the read model it writes to.
-    pub instance: GuestInstance,
+    /// The module to begin with.
+    pub guest: GuestModule,
+    /// The read model it writes to.
+    pub session: Session,
     /// Where the read model stands.
     pub checkpoint: Checkpoint,
-    /// Batches from there on.
-    pub subscription: Subscription,
-    /// Events the projection wants.
-    pub filters: Vec<SubjectFilter>,
-    /// Limits of an instance made after a fault or a reload.
-    pub guest_limits: GuestLimits,
-    /// How far small batches are joined.
-    pub batch_limits: BatchLimits,
-    /// The module to run; a new one is taken up at the next commit boundary.
-    pub module: watch::Receiver<GuestModule>,
+    /// Limits of each instance.
+    pub limits: GuestLimits,
+    /// What the stream held when the checkpoint was checked against it.
+    pub resume: Resume,
     /// Says what happened to the outside.
     pub progress: Progress,
+    /// What the loop waits for.
+    pub inputs: Inputs,
+}
+
+/// What the loop waits for.
+pub struct Inputs {
+    /// Batches from the checkpoint on.
+    pub subscription: Subscription,
+    /// A batch that was read and did not fit into the one before it.
+    pub ahead: Option<Arc<Batch>>,
+    /// Events the projection wants.
+    pub filters: Vec<SubjectFilter>,
+    /// How far small batches are joined.
+    pub limits: BatchLimits,
+    /// The module to run; a new one is taken up at the next commit boundary.
+    pub module: watch::Receiver<GuestModule>,
     /// Ends the loop at the next commit boundary.
     pub stop: CancellationToken,
 }
@@ -43,7 +59,7 @@ pub struct Task {
 /// What the loop does next.
 enum Next {
     Stop,
-    Reload,
+    Reload(GuestModule),
     Apply(Arc<Batch>),
 }
 
@@ -52,74 +68,76 @@ impl Task {
     ///
     /// # Errors
     /// Why it cannot go on; everything before that is committed.
-    pub fn run(mut self, runtime: &Handle) -> Result<(), Failure> {
+    pub fn run(self, runtime: &Handle) -> Result<(), Failure> {
+        let mut inputs = self.inputs;
+        let mut fold = Fold::start(
+            self.guest,
+            self.session,
+            self.checkpoint,
+            self.limits,
+            self.progress.clone(),
+            inputs.stop.clone(),
+        )?;
+        self.progress.started(&self.resume);
         loop {
-            match runtime.block_on(self.next())? {
+            fold = match runtime.block_on(inputs.next())? {
                 Next::Stop => return Ok(()),
-                Next::Reload => self = self.reload()?,
-                Next::Apply(batch) => self = self.apply(&batch)?,
+                Next::Reload(module) => fold.reload(module)?,
+                Next::Apply(batch) => {
+                    let batch = inputs.fill_up(batch);
+                    let wanted = inputs.wanted(&batch, fold.sequence());
+                    fold.apply(&wanted)?
+                }
             }
         }
     }
+}
 
+impl Inputs {
     async fn next(&mut self) -> Result<Next, SourceError> {
+        // Taken only when its branch is chosen: a reload in between loses nothing.
+        let batch = async {
+            match self.ahead.take() {
+                Some(batch) => Ok(batch),
+                None => self.subscription.next().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(Next::Stop),
-            Ok(()) = self.module.changed() => Ok(Next::Reload),
-            batch = self.subscription.next() => Ok(Next::Apply(batch?)),
+            Ok(()) = self.module.changed() => {
+                Ok(Next::Reload(self.module.borrow_and_update().clone()))
+            }
+            batch = batch => Ok(Next::Apply(batch?)),
         }
-    }
-
-    /// Swaps the module; the read model and its checkpoint stay.
-    fn reload(mut self) -> Result<Self, Failure> {
-        let module = self.module.borrow_and_update().clone();
-        self.progress.reloaded(&module);
-        let session = self.instance.into_session();
-        self.instance = recovery::start(module, self.guest_limits, session)?;
-        Ok(self)
-    }
-
-    /// Projects and commits one batch, with whatever else is ready to be read.
-    fn apply(mut self, batch: &Arc<Batch>) -> Result<Self, Failure> {
-        let batch = self.fill_up(batch)?;
-        let after = self.checkpoint.sequence;
-        let selected;
-        let wanted = if batch.all_wanted(after, &self.filters) {
-            &*batch
-        } else {
-            selected = batch.select(after, &self.filters);
-            &selected
-        };
-        let mut attempt = recovery::Attempt {
-            instance: self.instance,
-            checkpoint: self.checkpoint,
-            limits: self.guest_limits,
-            progress: &mut self.progress,
-        };
-        attempt = attempt.project(wanted)?;
-        self.instance = attempt.instance;
-        self.checkpoint = attempt.checkpoint;
-        Ok(self)
     }
 
     /// Joins batches that already wait: one call of the guest and one commit for all of them.
-    fn fill_up(&mut self, first: &Arc<Batch>) -> Result<Arc<Batch>, SourceError> {
-        let mut joined = None::<Batch>;
-        loop {
-            let (len, bytes) = joined
-                .as_ref()
-                .map_or((first.len(), first.bytes()), |b| (b.len(), b.bytes()));
-            if 2 * len > self.batch_limits.events || 2 * bytes > self.batch_limits.bytes {
+    fn fill_up(&mut self, first: Arc<Batch>) -> Arc<Batch> {
+        let mut joined = first;
+        // An error behind what was read comes again with the next wait.
+        while let Some(Ok(next)) = self.subscription.try_next() {
+            if !self.fits(&joined, &next) {
+                self.ahead = Some(next);
                 break;
             }
-            let Some(next) = self.subscription.try_next() else {
-                break;
-            };
-            joined
-                .get_or_insert_with(|| Batch::clone(first))
-                .append(&*next?);
+            // Other projections may hold the same batch: then this copies it once.
+            Arc::make_mut(&mut joined).append(&next);
         }
-        Ok(joined.map_or_else(|| Arc::clone(first), Arc::new))
+        joined
+    }
+
+    fn fits(&self, batch: &Batch, next: &Batch) -> bool {
+        batch.len() + next.len() <= self.limits.events
+            && batch.bytes() + next.bytes() <= self.limits.bytes
+    }
+
+    /// The events that the projection wants, without copying when it wants them all.
+    fn wanted<'a>(&self, batch: &'a Batch, after: Sequence) -> Cow<'a, Batch> {
+        if batch.all_wanted(after, &self.filters) {
+            Cow::Borrowed(batch)
+        } else {
+            Cow::Owned(batch.select(after, &self.filters))
+        }
     }
 }

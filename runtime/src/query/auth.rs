@@ -6,10 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use super::{HttpProblem, QueryState};
-
-/// Probes carry no token.
-const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
+use super::{HttpProblem, QueryState, is_probe};
 
 /// A token's digest. Comparing digests takes a time that says nothing about how much of a guess was right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +27,9 @@ pub(super) async fn check(
     let Some(expected) = &state.token else {
         return Ok(next.run(request).await);
     };
-    let open = OPEN_PATHS.contains(&request.uri().path());
-    if open || bearer(&request).is_some_and(|token| TokenDigest::of(token) == *expected) {
+    if is_probe(&request)
+        || bearer(&request).is_some_and(|token| TokenDigest::of(token) == *expected)
+    {
         return Ok(next.run(request).await);
     }
     Err(

@@ -12,7 +12,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// An error as it is answered. `type` is a stable name that programs can rely on; the texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HttpProblem {
+pub(super) struct HttpProblem {
     #[serde(rename = "type")]
     ty: &'static str,
     title: &'static str,

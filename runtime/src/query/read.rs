@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::json::RowObject;
 use super::params::ReadQuery;
+use super::served::Served;
 use super::target::Target;
 use super::{HttpProblem, QueryState, etag, freshness};
 use crate::definition::Column;
@@ -90,12 +92,14 @@ async fn read(state: &QueryState, request: Request) -> Result<Response, HttpProb
         target = Target::find(&state.directory, &request.uri)?;
         query = request.query(&target)?;
     }
-    let turn = state.served.turn(&target).await?;
+    let served = state.served.clone();
+    let turn = served.turn(&target).await?;
     let work = move || {
         Read {
             target: &target,
             query: &query,
             reader: &turn.reader,
+            served: &served,
         }
         .answer(&request)
     };
@@ -108,6 +112,7 @@ struct Read<'a> {
     target: &'a Target,
     query: &'a ReadQuery,
     reader: &'a Reader,
+    served: &'a Served,
 }
 
 impl Read<'_> {
@@ -124,14 +129,18 @@ impl Read<'_> {
             let etag = etag::of(&self.target.file, checkpoint.as_ref());
             if etag::known(&request.headers, &etag) {
                 self.fresh(checkpoint.as_ref())?;
-                return Ok(self.respond(StatusCode::NOT_MODIFIED, checkpoint.as_ref(), Vec::new()));
+                return Ok(self.respond(
+                    StatusCode::NOT_MODIFIED,
+                    checkpoint.as_ref(),
+                    Bytes::new(),
+                ));
             }
         }
         let table = self.target.table();
         let page = self.reader.select(table, &self.query.select, limits);
         let page = page.map_err(|error| failed(&error))?;
         self.fresh(page.checkpoint.as_ref())?;
-        let body = self.body(request, &page)?;
+        let body = self.served.sending(self.body(request, &page)?)?;
         Ok(self.respond(StatusCode::OK, page.checkpoint.as_ref(), body))
     }
 
@@ -166,12 +175,7 @@ impl Read<'_> {
         })
     }
 
-    fn respond(
-        &self,
-        code: StatusCode,
-        checkpoint: Option<&Checkpoint>,
-        body: Vec<u8>,
-    ) -> Response {
+    fn respond(&self, code: StatusCode, checkpoint: Option<&Checkpoint>, body: Bytes) -> Response {
         let mut response = (code, body).into_response();
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_TYPE);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::HttpProblem;
@@ -20,11 +21,16 @@ const READS_PER_FILE_MAX: usize = 8;
 /// How long a read waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
+/// KiB of answers that are being sent at once, in the whole host. A read's turn is over when its rows are read, but
+/// a slow client takes its time with them.
+const ANSWERS_KIB_MAX: u32 = 256 * 1024;
+
 /// One reader per projection, for the file that is served now.
 #[derive(Debug)]
 pub(super) struct Served {
     readers: Mutex<HashMap<String, Arc<OpenFile>>>,
     turns: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -42,11 +48,23 @@ pub(super) struct Turn {
     _host: OwnedSemaphorePermit,
 }
 
+struct Sending {
+    answer: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
 impl Default for Served {
     fn default() -> Self {
         Self {
             readers: Mutex::default(),
             turns: Arc::new(Semaphore::new(READS_MAX)),
+            answers: Arc::new(Semaphore::new(ANSWERS_KIB_MAX as usize)),
         }
     }
 }
@@ -74,6 +92,22 @@ impl Served {
         }
     }
 
+    /// The answer as it is sent: its memory is counted until the last of it has gone to the client.
+    pub(super) fn sending(&self, answer: Vec<u8>) -> Result<Bytes, HttpProblem> {
+        let kib = u32::try_from(answer.capacity().div_ceil(1024)).unwrap_or(u32::MAX);
+        match self.answers.clone().try_acquire_many_owned(kib) {
+            Ok(room) => Ok(Bytes::from_owner(Sending {
+                answer,
+                _room: room,
+            })),
+            Err(_) => Err(HttpProblem::busy(format!(
+                "answers of {} MiB are being sent",
+                ANSWERS_KIB_MAX / 1024
+            ))
+            .hint("try again in a moment, or ask for fewer rows with limit=")),
+        }
+    }
+
     /// The reader of the file that is served now. A file that is served no longer is closed when its last
     /// read ends.
     fn open(&self, target: &Target) -> Arc<OpenFile> {
@@ -91,5 +125,24 @@ impl Served {
         });
         readers.insert(name.clone(), open.clone());
         open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_answers_is_counted_until_they_are_gone() {
+        let served = Served::default();
+        let half = vec![b'x'; ANSWERS_KIB_MAX as usize * 1024 / 2];
+        let first = served.sending(half.clone()).unwrap();
+        let second = served.sending(half.clone()).unwrap();
+        assert!(served.sending(b"[]".to_vec()).is_err());
+        let last_of_first = first.slice(first.len() - 1..);
+        drop(first);
+        assert!(served.sending(half.clone()).is_err());
+        drop(last_of_first);
+        assert_eq!(served.sending(half).unwrap().len(), second.len());
     }
 }

@@ -66,6 +66,10 @@ impl Target {
 /// The projection of this name.
 pub(super) fn entry(directory: &Directory, name: &str) -> Result<Entry, HttpProblem> {
     directory.get(name).ok_or_else(|| {
+        if !directory.is_filled() {
+            let detail = "the host is starting and has not looked at its modules folder yet";
+            return HttpProblem::not_open(detail).hint("try again in a moment");
+        }
         let statuses = directory.statuses();
         let names = listed(statuses.iter().map(|status| status.name.as_str()));
         HttpProblem::not_found(format!("there is no projection {name:?}")).hint(format!(

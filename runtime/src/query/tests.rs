@@ -18,6 +18,7 @@ mod freshness;
 mod projections;
 mod rows;
 mod serve;
+mod slow;
 
 /// A host with one projection, `order-summary`, live at sequence 42.
 struct Host {

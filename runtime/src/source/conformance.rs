@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{EventReader, EventSource, Lane, SourceError};
+use super::{EventReader, EventSource, Lane, ReadFrom, SourceError};
 use crate::batch::{Batch, BatchLimits};
 use crate::event::{Event, Sequence};
 
@@ -44,9 +44,13 @@ pub(super) trait Fixture {
         }
     }
 
-    async fn read(&self, after: Sequence) -> EventReader {
-        let reading = self.source().read(STREAM, after, Lane::Replay, LIMITS);
+    async fn read_from(&self, from: ReadFrom) -> EventReader {
+        let reading = self.source().read(STREAM, from, Lane::Replay, LIMITS);
         soon(reading).await.expect("the reader opens")
+    }
+
+    async fn read(&self, after: Sequence) -> EventReader {
+        self.read_from(ReadFrom::After(after)).await
     }
 }
 
@@ -167,7 +171,9 @@ pub(super) async fn batches_keep_to_both_limits(fixture: impl Fixture) {
     for limits in [(7, 1 << 20), (1_000, 5_000), (1_000, 10)] {
         let (events, bytes) = limits;
         let limits = BatchLimits { events, bytes };
-        let reading = fixture.source().read(STREAM, 0, Lane::Live, limits);
+        let reading = fixture
+            .source()
+            .read(STREAM, ReadFrom::After(0), Lane::Live, limits);
         let mut reader = soon(reading).await.unwrap();
         let mut seen = 0;
         while seen < 50 {
@@ -180,11 +186,71 @@ pub(super) async fn batches_keep_to_both_limits(fixture: impl Fixture) {
 }
 
 pub(super) async fn deleted_events_are_passed_over(fixture: impl Fixture) {
-    fixture.publish_numbers(10).await;
+    fixture.publish_numbers(100).await;
     fixture.purge_before(4).await;
-    fixture.delete_event(7).await;
-    let events = take(&mut fixture.read(0).await, 6).await;
-    assert_eq!(sequences(&events), [4, 5, 6, 8, 9, 10]);
+    let left = || (4..=100).filter(|sequence| sequence % 3 != 2);
+    for deleted in (5..=100).step_by(3) {
+        fixture.delete_event(deleted).await;
+    }
+    let mut reader = fixture.read(3).await;
+    let events = take(&mut reader, left().count()).await;
+    assert_eq!(sequences(&events), left().collect::<Vec<_>>());
+    fixture.publish("orders.1", &[], b"").await;
+    fixture.delete_event(101).await;
+    fixture.publish("orders.1", &[], b"").await;
+    while next(&mut reader).await.unwrap().through().sequence != 102 {}
+}
+
+pub(super) async fn dropping_what_was_read_is_no_loss(fixture: impl Fixture) {
+    fixture.publish_numbers(5).await;
+    let mut reader = fixture.read(0).await;
+    take(&mut reader, 5).await;
+    fixture.purge_before(6).await;
+    fixture.publish("orders.1", &[], b"6").await;
+    assert_eq!(sequences(&take(&mut reader, 1).await), [6]);
+}
+
+fn lost(first: Sequence, last: Sequence) -> SourceError {
+    SourceError::EventsLost {
+        stream: STREAM.into(),
+        first,
+        last,
+    }
+}
+
+pub(super) async fn a_stream_without_its_beginning_is_read_only_from_its_oldest_event(
+    fixture: impl Fixture,
+) {
+    fixture.publish_numbers(10).await;
+    fixture.purge_before(6).await;
+    let error = next(&mut fixture.read(2).await).await.unwrap_err();
+    assert_eq!(error, lost(3, 5));
+    let mut reader = fixture.read_from(ReadFrom::OldestAfter(2)).await;
+    assert_eq!(sequences(&take(&mut reader, 5).await), [6, 7, 8, 9, 10]);
+}
+
+/// Together far more than is read ahead, so that the reader stands in the middle while nobody takes from it.
+pub(super) async fn events_dropped_under_a_reader_are_named_behind_those_it_read(
+    fixture: impl Fixture,
+) {
+    for _ in 0..80 {
+        fixture.publish("orders.1", &[], &vec![7; 900_000]).await;
+    }
+    let mut reader = fixture.read(0).await;
+    let mut read = take(&mut reader, 1).await.len() as Sequence;
+    fixture.purge_before(79).await;
+    let error = loop {
+        match next(&mut reader).await {
+            Ok(batch) => {
+                assert_eq!(batch.sequences()[0], read + 1, "a gap");
+                read += batch.len() as Sequence;
+                assert_eq!(batch.through().sequence, read, "a gap");
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, lost(read + 1, 78));
+    assert!(soon(reader.batches.recv()).await.is_none());
 }
 
 pub(super) async fn the_state_tells_first_and_last_sequence(fixture: impl Fixture) {
@@ -226,6 +292,8 @@ pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
         none.to_string(),
         "no stream holds the subjects invoices.>, bills.*"
     );
+    let half = find(&["orders.>", "bills.*"]).await.unwrap_err();
+    assert_eq!(half.to_string(), "no stream holds the subjects bills.*");
     let several = find(&["orders.1", "payments.1"]).await.unwrap_err();
     assert!(
         several
@@ -241,7 +309,9 @@ pub(super) async fn a_stream_that_is_not_there_is_named(fixture: impl Fixture) {
     let source = fixture.source();
     assert_eq!(source.stream_state("NONE").await.unwrap_err(), missing);
     assert_eq!(source.event_time("NONE", 1).await.unwrap_err(), missing);
-    let reading = source.read("NONE", 0, Lane::Live, LIMITS).await;
+    let reading = source
+        .read("NONE", ReadFrom::After(0), Lane::Live, LIMITS)
+        .await;
     assert_eq!(reading.unwrap_err(), missing);
 }
 
@@ -280,6 +350,9 @@ macro_rules! event_source_conformance {
             headers_come_as_lines_sorted_by_name,
             batches_keep_to_both_limits,
             deleted_events_are_passed_over,
+            dropping_what_was_read_is_no_loss,
+            a_stream_without_its_beginning_is_read_only_from_its_oldest_event,
+            events_dropped_under_a_reader_are_named_behind_those_it_read,
             the_state_tells_first_and_last_sequence,
             the_time_of_an_event_is_the_one_it_is_read_with,
             the_stream_is_found_by_its_subjects,

@@ -4,15 +4,18 @@
 //! one with a plain pull consumer that is thrown away on any doubt. Neither ordered consumers nor `fetch` nor
 //! `batch` of the client are used: each was seen to lose or repeat messages when a server restarts.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use crate::batch::BatchLimits;
 use crate::event::{Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
-use super::{EventReader, EventSource, Lane, SourceError, StreamState};
+use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
 use connection::Connection;
 pub use options::JetStreamOptions;
+pub(crate) use options::without_secrets;
 
 mod connection;
 mod consumer;
@@ -29,7 +32,7 @@ mod tests;
 /// client reconnects by itself.
 #[derive(Debug)]
 pub struct JetStreamSource {
-    live: Connection,
+    live: Arc<Connection>,
     replay: Connection,
 }
 
@@ -37,7 +40,7 @@ impl JetStreamSource {
     /// A source that connects when it is first asked for something.
     pub fn new(options: &JetStreamOptions) -> Self {
         Self {
-            live: Connection::new(options.clone()),
+            live: Arc::new(Connection::new(options.clone())),
             replay: Connection::new(options.clone()),
         }
     }
@@ -76,14 +79,15 @@ impl EventSource for JetStreamSource {
     fn read<'a>(
         &'a self,
         stream: &'a str,
-        after: Sequence,
+        from: ReadFrom,
         lane: Lane,
         limits: BatchLimits,
     ) -> BoxFuture<'a, Result<EventReader, SourceError>> {
         Box::pin(reader::open(
             self.connection(lane),
+            Arc::clone(&self.live),
             stream,
-            after,
+            from,
             lane,
             limits,
         ))

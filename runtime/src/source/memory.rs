@@ -11,7 +11,7 @@ use crate::batch::BatchLimits;
 use crate::event::{Sequence, Timestamp};
 use crate::subject::{SubjectError, SubjectFilter};
 
-use super::{EventReader, EventSource, Lane, SourceError, StreamState, only_one};
+use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState, only_one};
 use reader::Reader;
 use stream::Stream;
 
@@ -173,19 +173,21 @@ impl MemorySource {
     fn open(
         &self,
         name: &str,
-        opening: Opening,
+        from: ReadFrom,
+        lane: Lane,
         limits: BatchLimits,
     ) -> Result<EventReader, SourceError> {
         let changes = self.changes.subscribe();
         let faults = self.lock().faults;
         let (pending, life) = self.with_stream(name, |stream| {
-            stream.openings.push(opening);
-            Ok((stream.pending(opening.after), Arc::clone(&stream.life)))
+            let after = from.after();
+            stream.openings.push(Opening { after, lane });
+            Ok((stream.pending(after), Arc::clone(&stream.life)))
         })?;
         let reader = Reader {
             source: self.clone(),
             stream: name.to_owned(),
-            at: opening.after,
+            at: from,
             limits,
             faults,
             changes,
@@ -213,12 +215,9 @@ impl EventSource for MemorySource {
         filters: &'a [SubjectFilter],
     ) -> BoxFuture<'a, Result<String, SourceError>> {
         let streams = self.lock();
-        let holding = streams
-            .by_name
-            .iter()
-            .filter(|(_, stream)| stream.holds(filters));
-        let names = holding.map(|(name, _)| name.clone()).collect();
-        let found = streams.reached().and_then(|()| only_one(names, filters));
+        let taking = |(name, stream): (&String, &Stream)| (name.clone(), stream.subjects.clone());
+        let all: Vec<_> = streams.by_name.iter().map(taking).collect();
+        let found = streams.reached().and_then(|()| only_one(&all, filters));
         futures::future::ready(found).boxed()
     }
 
@@ -248,11 +247,11 @@ impl EventSource for MemorySource {
     fn read<'a>(
         &'a self,
         stream: &'a str,
-        after: Sequence,
+        from: ReadFrom,
         lane: Lane,
         limits: BatchLimits,
     ) -> BoxFuture<'a, Result<EventReader, SourceError>> {
-        let reader = self.open(stream, Opening { after, lane }, limits);
+        let reader = self.open(stream, from, lane, limits);
         futures::future::ready(reader).boxed()
     }
 }

@@ -100,7 +100,8 @@ async fn begin(
     })
 }
 
-fn not_lost(stream: &str, next: Sequence, first: Sequence) -> Result<(), SourceError> {
+/// That a stream whose oldest event is `first` has not lost `next` before it was read.
+pub(super) fn not_lost(stream: &str, next: Sequence, first: Sequence) -> Result<(), SourceError> {
     if first <= next {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::batch::{Batch, BatchLimits};
-use crate::event::Sequence;
+use crate::event::Position;
 
 use super::{EventSource, SourceError};
 use group::Group;
@@ -55,14 +55,16 @@ impl SharedReaders {
         }
     }
 
-    /// Everything of `stream` after `after`, once a reader stands behind it.
+    /// Everything of `stream` behind `after`, once a reader stands behind it.
+    ///
+    /// A place without a time is one that nobody has read: see [`super::ReadFrom`].
     ///
     /// # Errors
     /// If reading cannot begin.
     pub async fn subscribe(
         &self,
         stream: &str,
-        after: Sequence,
+        after: Position,
     ) -> Result<Subscription, SourceError> {
         let subscription = Subscription {
             queue: self.registry.join(stream, after),
@@ -119,7 +121,7 @@ impl Registry {
     }
 
     /// A queue in the first group that still comes past `after`, or in a new one.
-    fn join(self: &Arc<Self>, stream: &str, after: Sequence) -> Arc<Queue> {
+    fn join(self: &Arc<Self>, stream: &str, after: Position) -> Arc<Queue> {
         let mut groups = self.lock();
         let groups = groups.entry(stream.to_owned()).or_default();
         if let Some(queue) = groups.iter().find_map(|group| group.join(after)) {
@@ -173,7 +175,7 @@ impl Registry {
         others.any(|other| !Arc::ptr_eq(other, group) && other.is_live())
     }
 
-    /// Ends the group: each of its subscribers gets `error` behind what is queued for it.
+    /// Ends the group: each of its subscribers gets `error`, as it concerns each, behind what is queued for it.
     fn fail(&self, group: &Arc<Group>, error: &SourceError) {
         let mut groups = self.lock();
         remove(&mut groups, group);

@@ -1,9 +1,11 @@
 //! One projection from its start to its end: attempts, each until something fails, with back-off between.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +15,12 @@ use crate::guest::instance::Session;
 use crate::guest::{GuestLimits, GuestModule};
 use crate::projection::directory::{Directory, ReadModelFile};
 use crate::projection::progress::{Progress, Rate};
-use crate::projection::recovery::{self, Failure};
-use crate::projection::task::Task;
+use crate::projection::recovery::{Failure, Retry};
+use crate::projection::task::{Inputs, Task};
 use crate::projection::{Generation, Problem, State, Status};
+use crate::source::EventSource;
+use crate::source::position::{self, Resume};
 use crate::source::shared::SharedReaders;
-use crate::source::{EventSource, position};
 use crate::store::folder::DataFolder;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Checkpoint, ReadModelStore};
@@ -25,6 +28,13 @@ use crate::telemetry;
 
 /// How often the rate is measured and the stream's end looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Causes that somebody has to mend outside the host are looked at again after this time: soon enough for a
+/// person who waits for it, seldom enough to cost nothing.
+const LATER: Duration = Duration::from_secs(10);
+
+/// Attempts at an event that reaches the time limit: a machine that stood still is over by then.
+const FEW: u32 = 3;
 
 /// An attempt that ran this long was a success: the next failure starts again at the shortest back-off.
 const STEADY: Duration = Duration::from_secs(10);
@@ -55,12 +65,6 @@ pub(super) struct Runner {
     stop: CancellationToken,
 }
 
-/// A read model that is open, and the stream position it goes on from.
-struct Opened {
-    session: Session,
-    checkpoint: Checkpoint,
-}
-
 impl Runner {
     /// A runner that has not started, and the status it will speak through.
     pub(super) fn new(
@@ -83,8 +87,12 @@ impl Runner {
         (runner, receiver)
     }
 
-    /// Runs until stopped.
-    pub(super) async fn run(mut self) {
+    /// Runs until stopped; begins when `previous`, the last run of the same projection, has ended.
+    pub(super) async fn run(mut self, previous: Option<JoinHandle<()>>) {
+        if let Some(previous) = previous {
+            // How it ended was said by itself; here it only matters that it has let go of the read model.
+            let _ended = previous.await;
+        }
         let mut backoff = Backoff::new(&self.shared.config);
         while !self.stop.is_cancelled() {
             let started = Instant::now();
@@ -94,11 +102,9 @@ impl Runner {
             if started.elapsed() > STEADY {
                 backoff.reset();
             }
-            self.failed(&failure);
-            if failure.may_pass() {
-                self.wait(backoff.next()).await;
-            } else {
-                self.wait(Duration::MAX).await;
+            let wait = backoff.after(failure.retry());
+            self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
+            if !self.wait(wait.unwrap_or(Duration::MAX)).await {
                 backoff.reset();
             }
         }
@@ -110,30 +116,24 @@ impl Runner {
         );
     }
 
-    /// Until the time is over, a new module arrives, or the projection is stopped.
-    async fn wait(&mut self, time: Duration) {
+    /// Until the time is over, a new module arrives, or the projection is stopped; whether time was over.
+    async fn wait(&mut self, time: Duration) -> bool {
         // The loop may have taken up a module before it failed: only another one than that is news.
         let tried = self.progress.digest();
         tokio::select! {
-            () = self.stop.cancelled() => {}
+            () = self.stop.cancelled() => false,
             Ok(module) = self.module.wait_for(|module| *module.digest != tried) => {
                 self.progress.reloaded(&module);
+                false
             }
-            () = tokio::time::sleep(time) => {}
+            () = tokio::time::sleep(time) => true,
         }
     }
 
-    fn failed(&self, failure: &Failure) {
-        let (state, hint) = match failure.may_pass() {
-            true => (State::Starting, failure.hint()),
-            false => (State::Failed, failure.hint()),
-        };
-        let error = failure.to_string();
-        if self
-            .progress
-            .problem()
-            .is_some_and(|known| known.error == error)
-        {
+    fn failed(&self, failure: &Failure, soon_again: bool) {
+        let (error, hint) = (failure.to_string(), failure.hint());
+        let known = self.progress.problem();
+        if known.is_some_and(|known| known.error == error) {
             tracing::debug!(projection = self.name, "still: {error}");
         } else {
             tracing::error!(projection = self.name, hint, "{error}");
@@ -143,34 +143,50 @@ impl Runner {
             hint: Some(hint.to_owned()),
             at: telemetry::now(),
         };
+        let state = if soon_again {
+            State::Starting
+        } else {
+            State::Failed
+        };
         self.progress.state(state, Some(problem));
     }
 
     /// Opens, reads, projects, commits, until something fails or it is stopped.
     async fn attempt(&mut self) -> Result<(), Failure> {
         let module = self.module.borrow_and_update().clone();
+        // Never given up half way: a run that ended must not still be opening the file.
         let store = self.open(module.clone()).await?;
-        let Opened {
-            session,
-            checkpoint,
-        } = self.place(store, &module).await?;
-        let subscription = self
-            .shared
-            .readers
-            .subscribe(&checkpoint.stream, checkpoint.sequence)
-            .await?;
-        let task = Task {
-            instance: recovery::start(module.clone(), self.shared.guest_limits, session)?,
-            filters: filters(&module),
-            checkpoint,
-            subscription,
-            guest_limits: self.shared.guest_limits,
-            batch_limits: self.shared.batch_limits,
-            module: self.module.clone(),
-            progress: self.progress.clone(),
-            stop: self.stop.clone(),
+        let stop = self.stop.clone();
+        let task = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            task = self.prepare(store, module) => task?,
         };
         self.supervise(task).await
+    }
+
+    /// Everything else the loop needs: its place in the stream, and the events from there.
+    async fn prepare(&self, store: SqliteStore, module: GuestModule) -> Result<Task, Failure> {
+        let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
+        let readers = &self.shared.readers;
+        let subscription = readers
+            .subscribe(&checkpoint.stream, checkpoint.position())
+            .await?;
+        Ok(Task {
+            session: Session::new(Box::new(store), module.definition.tables.len()),
+            checkpoint,
+            resume,
+            limits: self.shared.guest_limits,
+            progress: self.progress.clone(),
+            inputs: Inputs {
+                subscription,
+                ahead: None,
+                filters: filters(&module),
+                limits: self.shared.batch_limits,
+                module: self.module.clone(),
+                stop: self.stop.clone(),
+            },
+            guest: module,
+        })
     }
 
     /// Opens the read model, making it where there is none, and serves it.
@@ -186,15 +202,19 @@ impl Runner {
         let definition = (*self.module.borrow().definition).clone();
         self.directory
             .serve(&self.name, ReadModelFile { path, definition });
+        self.progress.opened(store.checkpoint());
         Ok(store)
     }
 
     /// Finds the stream and checks that the read model's checkpoint belongs to it.
-    async fn place(&self, store: SqliteStore, module: &GuestModule) -> Result<Opened, Failure> {
+    async fn place(
+        &self,
+        stored: Option<&Checkpoint>,
+        module: &GuestModule,
+    ) -> Result<(Checkpoint, Resume), Failure> {
         let source = &*self.shared.source;
         let settings = self.shared.config.projection(&self.name);
-        let stored = store.checkpoint().cloned();
-        let stream = match (&settings.stream, &stored) {
+        let stream = match (&settings.stream, stored) {
             (Some(stream), Some(checkpoint)) if checkpoint.stream != *stream => {
                 return Err(Failure::OtherStream {
                     configured: stream.clone(),
@@ -205,39 +225,42 @@ impl Runner {
             (None, Some(checkpoint)) => checkpoint.stream.clone(),
             (None, None) => source.find_stream(&filters(module)).await?,
         };
-        let resume = position::check(source, &stream, stored.as_ref(), settings.start).await?;
-        self.progress.started(&stream, &resume);
-        let checkpoint = stored.unwrap_or(Checkpoint {
+        self.progress.found(&stream);
+        let resume = position::check(source, &stream, stored, settings.start).await?;
+        let first = || Checkpoint {
             stream,
             sequence: resume.after,
             anchor: 0,
             epoch: 1,
-        });
-        let session = Session::new(Box::new(store), module.definition.tables.len());
-        Ok(Opened {
-            session,
-            checkpoint,
-        })
+        };
+        Ok((stored.cloned().unwrap_or_else(first), resume))
     }
 
     /// Runs the loop on its thread and looks at it once a second.
     async fn supervise(&self, task: Task) -> Result<(), Failure> {
         let stream = task.checkpoint.stream.clone();
         let runtime = tokio::runtime::Handle::current();
-        let mut running = tokio::task::spawn_blocking(move || task.run(&runtime));
+        let running = tokio::task::spawn_blocking(move || task.run(&runtime));
+        tokio::select! {
+            ended = running => {
+                ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())))
+            }
+            never = self.look(&stream) => match never {},
+        }
+    }
+
+    /// Measures the rate and looks at the stream's end, for as long as it is polled.
+    async fn look(&self, stream: &str) -> Infallible {
         let mut rate = Rate::default();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                ended = &mut running => return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string()))),
-                _ = look.tick() => {
-                    self.progress.rate(rate.look(Instant::now(), self.progress.checkpoint()));
-                    // The reader reports the same trouble with more detail; here it only means "not now".
-                    if let Ok(state) = self.shared.source.stream_state(&stream).await {
-                        self.progress.stream_seen(state.last_sequence);
-                    }
-                }
+            look.tick().await;
+            let checkpoint = self.progress.checkpoint();
+            self.progress.rate(rate.look(Instant::now(), checkpoint));
+            // The reader reports the same trouble with more detail; here it only means "not now".
+            if let Ok(state) = self.shared.source.stream_state(stream).await {
+                self.progress.stream_seen(state.last_sequence);
             }
         }
     }
@@ -291,6 +314,8 @@ struct Backoff {
     min: Duration,
     max: Duration,
     next: Duration,
+    /// Attempts of those that are given up after [`FEW`].
+    few: u32,
 }
 
 impl Backoff {
@@ -300,10 +325,24 @@ impl Backoff {
             min,
             max,
             next: min,
+            few: 0,
         }
     }
 
-    fn next(&mut self) -> Duration {
+    /// How long to wait after a failure; none: until somebody does something.
+    fn after(&mut self, retry: Retry) -> Option<Duration> {
+        match retry {
+            Retry::Soon => Some(self.double()),
+            Retry::AFewTimes => {
+                self.few += 1;
+                (self.few < FEW).then(|| self.double())
+            }
+            Retry::Later => Some(LATER),
+            Retry::Never => None,
+        }
+    }
+
+    fn double(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.max);
         wait.mul_f64(rand::random_range(0.5..=1.0))
@@ -311,5 +350,6 @@ impl Backoff {
 
     fn reset(&mut self) {
         self.next = self.min;
+        self.few = 0;
     }
 }

@@ -11,6 +11,7 @@ fn limits() -> GuestLimits {
         memory_bytes: 1 << 24,
         call: Duration::from_secs(5),
         changes: 1000,
+        change_bytes: 1 << 20,
         row_bytes: 1 << 16,
         find_rows: 100,
         log_lines: 10,

@@ -107,8 +107,17 @@ async fn a_host_that_has_not_looked_for_modules_is_not_ready() {
             .unwrap()
             .contains("modules folder")
     );
+    // Whether there is such a projection is not known yet.
+    let path = "/v1/projections/order-summary";
+    assert!(
+        host.get(path)
+            .await
+            .problem()
+            .contains("the host is starting")
+    );
     host.directory.fill();
     assert_eq!(host.get("/readyz").await.status, StatusCode::OK);
+    assert_eq!(host.get(path).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

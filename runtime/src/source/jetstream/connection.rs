@@ -1,11 +1,11 @@
 //! One connection to the server: made when first needed, watched for breaks.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
-use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::jetstream::{self, Context, ContextBuilder};
+use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
@@ -19,6 +19,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(3);
 /// Longest answer time of one API call. A server that needs longer is not healthy; the call is repeated.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How late a timeout may be noticed on a busy machine.
+const LATE_ANSWER: Duration = Duration::from_secs(2);
 /// Finds connections that died without a sign: two missed pings end them.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Pause between attempts to reconnect; the client's own default grows to 4 s, too long to be back within 3 s.
@@ -31,6 +33,8 @@ pub(super) struct Health {
     pub(super) breaks: u64,
     connected: bool,
     trouble: Option<String>,
+    /// What was denied last, and when.
+    denied: Option<(Instant, String)>,
 }
 
 impl Health {
@@ -45,6 +49,9 @@ impl Health {
                 self.breaks += 1;
             }
             Event::SlowConsumer(_) => self.breaks += 1,
+            Event::ServerError(error) if is_about_permission(error) => {
+                self.denied = Some((Instant::now(), error.to_string()));
+            }
             Event::ServerError(error) => self.trouble = Some(error.to_string()),
             Event::ClientError(error) => self.trouble = Some(error.to_string()),
             Event::LameDuckMode | Event::Draining => {}
@@ -106,13 +113,23 @@ impl Connection {
         self.health.subscribe()
     }
 
-    /// What an API call that did not get through means.
+    /// What an API call that failed means.
     pub(super) fn no_answer(&self, error: &(dyn Error + 'static)) -> SourceError {
         if nobody_responds(error) {
             return self.unreachable("JetStream is not enabled there".into());
         }
-        // Missing permissions show as a timeout here and as a server error beside it.
-        match &self.health.borrow().trouble {
+        if let Some(refusal) = refusal(error) {
+            return self.refused(refusal.to_string());
+        }
+        let health = self.health.borrow();
+        // A missing permission shows as a timeout here and as a server error beside it. An older one was about
+        // another call.
+        if let Some((at, denied)) = &health.denied
+            && at.elapsed() <= ANSWER_WITHIN + LATE_ANSWER
+        {
+            return self.refused(denied.clone());
+        }
+        match &health.trouble {
             Some(trouble) => self.unreachable(format!("{error} ({trouble})")),
             None => self.unreachable(error.to_string()),
         }
@@ -166,6 +183,13 @@ impl Connection {
         Err(self.unreachable(trouble.unwrap_or_else(|| "the connection was lost".into())))
     }
 
+    fn refused(&self, reason: String) -> SourceError {
+        SourceError::Refused {
+            url: self.options.shown_url(),
+            reason,
+        }
+    }
+
     fn unreachable(&self, reason: String) -> SourceError {
         SourceError::Unreachable {
             url: self.options.shown_url(),
@@ -180,6 +204,19 @@ fn nobody_responds(error: &(dyn Error + 'static)) -> bool {
         Some(error) => error.kind() == RequestErrorKind::NoResponders,
         None => error.source().is_some_and(nobody_responds),
     }
+}
+
+/// JetStream's own answer, if the call failed by one.
+fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a jetstream::Error> {
+    match error.downcast_ref() {
+        Some(refusal) => Some(refusal),
+        None => error.source().and_then(refusal),
+    }
+}
+
+fn is_about_permission(error: &ServerError) -> bool {
+    let text = error.to_string();
+    text.to_ascii_lowercase().contains("permissions violation")
 }
 
 fn plain_words(error: &ConnectError) -> String {

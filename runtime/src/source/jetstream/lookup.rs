@@ -18,20 +18,14 @@ pub(super) async fn find_stream(
         .ask(async |context| context.streams().try_collect().await)
         .await?
         .map_err(|error| connection.no_answer(&error))?;
-    let holding = streams
-        .into_iter()
-        .filter(|info| holds(info, filters))
-        .map(|info| info.config.name)
-        .collect();
-    only_one(holding, filters)
+    let streams: Vec<_> = streams.into_iter().map(taking).collect();
+    only_one(&streams, filters)
 }
 
-fn holds(info: &Info, filters: &[SubjectFilter]) -> bool {
-    info.config
-        .subjects
-        .iter()
-        .filter_map(|subject| subject.parse::<SubjectFilter>().ok())
-        .any(|subject| filters.iter().any(|filter| filter.overlaps(&subject)))
+fn taking(info: Info) -> (String, Vec<SubjectFilter>) {
+    let subjects = info.config.subjects.iter();
+    let subjects = subjects.filter_map(|subject| subject.parse().ok());
+    (info.config.name, subjects.collect())
 }
 
 pub(super) async fn stream_state(

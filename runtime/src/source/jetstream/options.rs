@@ -65,7 +65,8 @@ impl fmt::Debug for JetStreamOptions {
     }
 }
 
-fn without_secrets(server: &str) -> String {
+/// A server's address without `user:password@`.
+pub(crate) fn without_secrets(server: &str) -> String {
     match (server.find("://"), server.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             format!("{}{}", &server[..scheme + 3], &server[at + 1..])

@@ -7,18 +7,29 @@ use async_nats::jetstream::message::Info;
 use super::lookup::timestamp;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
 use crate::event::{Position, Sequence};
+use crate::source::ReadFrom;
 
-/// Proof that nothing is missing: the server counts the deliveries of a consumer without gaps. Stream
-/// sequences may jump, where events were deleted, so they prove nothing.
+/// Proof that nothing is missing on the way: the server counts the deliveries of a consumer without gaps.
+/// Stream sequences may jump, where events were deleted or lost before they were delivered: that is noted.
 #[derive(Debug)]
 struct Continuity {
     /// Deliveries seen.
     delivered: u64,
-    /// Last event read.
-    sequence: Sequence,
+    /// Where reading stands, and what may follow.
+    at: ReadFrom,
+    /// The last event before the first gap since [`Packer::take`].
+    gap: Option<Sequence>,
 }
 
 impl Continuity {
+    fn new(from: ReadFrom) -> Self {
+        Self {
+            delivered: 0,
+            at: from,
+            gap: None,
+        }
+    }
+
     /// Whether the event is new; an error when a delivery is missing or repeated.
     fn accept(&mut self, delivery: u64, sequence: Sequence) -> Result<bool, String> {
         if delivery != self.delivered + 1 {
@@ -26,9 +37,17 @@ impl Continuity {
             return Err(format!("delivery {delivery} came after delivery {last}"));
         }
         self.delivered = delivery;
-        let new = sequence > self.sequence;
-        self.sequence = self.sequence.max(sequence);
-        Ok(new)
+        if sequence <= self.at.after() {
+            return Ok(false);
+        }
+        match self.at {
+            ReadFrom::After(last) if sequence > last + 1 => {
+                self.gap.get_or_insert(last);
+            }
+            _ => {}
+        }
+        self.at = ReadFrom::After(sequence);
+        Ok(true)
     }
 }
 
@@ -47,12 +66,9 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    pub(super) fn new(after: Sequence, limits: BatchLimits) -> Self {
+    pub(super) fn new(from: ReadFrom, limits: BatchLimits) -> Self {
         Self {
-            continuity: Continuity {
-                delivered: 0,
-                sequence: after,
-            },
+            continuity: Continuity::new(from),
             limits,
             builder: BatchBuilder::default(),
             through: Position::default(),
@@ -99,13 +115,15 @@ impl Packer {
         );
     }
 
-    /// What has been packed; none when there is nothing.
-    pub(super) fn take(&mut self) -> Option<Batch> {
+    /// What has been packed, with the last event before the first gap in front of or in it; none when there is
+    /// nothing.
+    pub(super) fn take(&mut self) -> Option<(Batch, Option<Sequence>)> {
         if self.builder.is_empty() {
             return None;
         }
         let builder = std::mem::take(&mut self.builder);
-        Some(builder.finish(self.through, self.pending))
+        let batch = builder.finish(self.through, self.pending);
+        Some((batch, self.continuity.gap.take()))
     }
 }
 
@@ -128,11 +146,15 @@ fn write_lines(headers: &HeaderMap, lines: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn continuity() -> Continuity {
-        Continuity {
-            delivered: 0,
-            sequence: 10,
+    impl Continuity {
+        fn gap_before(mut self, sequence: Sequence) -> Option<Sequence> {
+            self.accept(self.delivered + 1, sequence).unwrap();
+            self.gap
         }
+    }
+
+    fn continuity() -> Continuity {
+        Continuity::new(ReadFrom::After(10))
     }
 
     #[test]
@@ -146,12 +168,31 @@ mod tests {
     }
 
     #[test]
-    fn deleted_events_leave_no_doubt_and_old_events_are_passed_over() {
+    fn old_events_are_passed_over() {
         let mut continuity = continuity();
         assert_eq!(continuity.accept(1, 5), Ok(false));
-        assert_eq!(continuity.accept(2, 20), Ok(true));
-        assert_eq!(continuity.accept(3, 20), Ok(false));
-        assert_eq!(continuity.accept(4, 21), Ok(true));
+        assert_eq!(continuity.accept(2, 11), Ok(true));
+        assert_eq!(continuity.accept(3, 11), Ok(false));
+        assert_eq!(continuity.accept(4, 12), Ok(true));
+        assert_eq!(continuity.gap, None);
+    }
+
+    #[test]
+    fn the_first_gap_is_noted() {
+        let mut continuity = continuity();
+        for (delivery, sequence) in [(1, 11), (2, 15), (3, 16), (4, 20)] {
+            assert_eq!(continuity.accept(delivery, sequence), Ok(true));
+        }
+        assert_eq!(continuity.gap, Some(11));
+        assert_eq!(Continuity::new(ReadFrom::After(0)).gap_before(2), Some(0));
+    }
+
+    #[test]
+    fn what_is_gone_before_the_oldest_event_is_no_gap() {
+        let mut continuity = Continuity::new(ReadFrom::OldestAfter(10));
+        assert_eq!(continuity.accept(1, 15), Ok(true));
+        assert_eq!(continuity.gap, None);
+        assert_eq!(continuity.gap_before(17), Some(15));
     }
 
     #[test]

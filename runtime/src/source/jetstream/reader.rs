@@ -1,5 +1,7 @@
 //! Reading a stream with a pull consumer of our own, thrown away on any doubt.
 
+use std::sync::Arc;
+
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind, Stream as Messages};
 use futures::{FutureExt, StreamExt};
@@ -8,26 +10,29 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, Health};
 use super::consumer::{self, ConsumerGuard};
+use super::lookup;
 use super::pack::Packer;
 use crate::batch::{Batch, BatchLimits};
-use crate::event::Sequence;
-use crate::source::{EventReader, Lane, SourceError};
+use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
 
 /// Batches that are packed before anybody takes them. Enough that packing goes on while one is used; more
 /// would only hold memory, since the messages behind them wait in the client anyway.
 const BATCHES_AHEAD: usize = 4;
 
+/// Opens a reader on `connection`; what it has to ask meanwhile goes over `questions`, where no answer waits
+/// behind the events of a replay.
 pub(super) async fn open(
     connection: &Connection,
+    questions: Arc<Connection>,
     stream: &str,
-    after: Sequence,
+    from: ReadFrom,
     lane: Lane,
     limits: BatchLimits,
 ) -> Result<EventReader, SourceError> {
     // Observed from before the consumer exists, so that no break goes unnoticed.
     let health = connection.health();
     let breaks = health.borrow().breaks;
-    let (context, consumer) = consumer::create(connection, stream, after, lane).await?;
+    let (context, consumer) = consumer::create(connection, stream, from.after(), lane).await?;
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);
     let messages = consumer::pull(&context, &consumer, lane)
@@ -35,10 +40,11 @@ pub(super) async fn open(
         .map_err(|error| connection.no_answer(&error))?;
     let reader = Reader {
         stream: stream.to_owned(),
+        questions,
         breaks,
         health,
         messages,
-        packer: Packer::new(after, limits),
+        packer: Packer::new(from, limits),
         carried: None,
         _guard: guard,
     };
@@ -52,6 +58,7 @@ pub(super) async fn open(
 
 struct Reader {
     stream: String,
+    questions: Arc<Connection>,
     messages: Messages,
     health: watch::Receiver<Health>,
     /// Breaks of the connection before the consumer was made.
@@ -65,19 +72,47 @@ struct Reader {
 impl Reader {
     async fn run(mut self, batches: mpsc::Sender<Result<Batch, SourceError>>) {
         loop {
-            let packed = self.pack().await;
-            if let Some(batch) = self.packer.take()
+            let packed = self.pack().await.map_err(|reason| self.interrupted(reason));
+            let (batch, proven) = self.prove().await;
+            if let Some(batch) = batch
                 && batches.send(Ok(batch)).await.is_err()
             {
                 return;
             }
-            if let Err(reason) = packed {
-                let stream = self.stream.clone();
-                let interrupted = SourceError::Interrupted { stream, reason };
+            if let Err(error) = proven.and(packed) {
                 // Nobody is left to tell when this fails.
-                let _ = batches.send(Err(interrupted)).await;
+                let _ = batches.send(Err(error)).await;
                 return;
             }
+        }
+    }
+
+    /// What has been packed, as far as it is proven to follow on without a loss.
+    ///
+    /// A gap in the sequences is one of two things: events that were deleted one by one, or the stream has
+    /// dropped its beginning up to a place ahead of us. Its state tells, asked after the events on both sides
+    /// have come; one answer settles all gaps of a batch, since a stream's beginning only moves forward.
+    async fn prove(&mut self) -> (Option<Batch>, Result<(), SourceError>) {
+        let Some((batch, gap)) = self.packer.take() else {
+            return (None, Ok(()));
+        };
+        let Some(before) = gap else {
+            return (Some(batch), Ok(()));
+        };
+        let state = lookup::stream_state(&self.questions, &self.stream).await;
+        let proven = state
+            .and_then(|state| position::not_lost(&self.stream, before + 1, state.first_sequence));
+        if proven.is_ok() {
+            return (Some(batch), proven);
+        }
+        let safe = batch.sequences().partition_point(|&s| s <= before);
+        ((safe > 0).then(|| batch.slice(0..safe)), proven)
+    }
+
+    fn interrupted(&self, reason: String) -> SourceError {
+        SourceError::Interrupted {
+            stream: self.stream.clone(),
+            reason,
         }
     }
 

@@ -7,8 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::MemorySource;
 use crate::batch::{Batch, BatchLimits};
-use crate::event::Sequence;
-use crate::source::{EventReader, SourceError};
+use crate::source::{EventReader, ReadFrom, SourceError, position};
 
 /// Batches that are packed before anybody takes them.
 const BATCHES_AHEAD: usize = 4;
@@ -16,8 +15,8 @@ const BATCHES_AHEAD: usize = 4;
 pub(super) struct Reader {
     pub(super) source: MemorySource,
     pub(super) stream: String,
-    /// Last event read.
-    pub(super) at: Sequence,
+    /// Where it stands.
+    pub(super) at: ReadFrom,
     pub(super) limits: BatchLimits,
     /// Faults before it was opened; one more ends it.
     pub(super) faults: u64,
@@ -65,8 +64,13 @@ impl Reader {
                 stream: self.stream.clone(),
                 reason: "the source was interrupted".into(),
             })?;
-        let batch = stream.pack(self.at, self.limits);
-        self.at = batch.as_ref().map_or(self.at, |b| b.through().sequence);
+        if let ReadFrom::After(read) = self.at {
+            position::not_lost(&self.stream, read + 1, stream.state().first_sequence)?;
+        }
+        let batch = stream.pack(self.at.after(), self.limits);
+        if let Some(batch) = &batch {
+            self.at = ReadFrom::After(batch.through().sequence);
+        }
         Ok(batch)
     }
 }

@@ -29,11 +29,6 @@ impl Stream {
         }
     }
 
-    pub(super) fn holds(&self, filters: &[SubjectFilter]) -> bool {
-        let mut subjects = self.subjects.iter();
-        subjects.any(|subject| filters.iter().any(|filter| filter.overlaps(subject)))
-    }
-
     /// Stores an event behind the last one.
     pub(super) fn store(
         &mut self,

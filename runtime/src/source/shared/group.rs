@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use super::NEAR;
 use super::queue::{Appetite, Queue};
 use crate::batch::Batch;
-use crate::event::{Position, Sequence};
-use crate::source::Lane;
+use crate::event::Position;
+use crate::source::{Lane, ReadFrom};
 
 /// Subscribers at about the same place of one stream.
 pub(super) struct Group {
@@ -52,8 +52,8 @@ pub(super) enum Offer {
 
 impl Group {
     /// A group for everybody who starts near `after`, and a place in it.
-    pub(super) fn gathering(stream: &str, after: Sequence) -> (Self, Arc<Queue>) {
-        let group = Self::new(stream, start(after), Phase::Gathering);
+    pub(super) fn gathering(stream: &str, after: Position) -> (Self, Arc<Queue>) {
+        let group = Self::new(stream, after, Phase::Gathering);
         let queue = group.lock().add(after, &group.wake);
         (group, queue)
     }
@@ -84,13 +84,11 @@ impl Group {
     }
 
     /// A place for a subscriber that starts behind `after`, if the group will still come past it soon.
-    pub(super) fn join(&self, after: Sequence) -> Option<Arc<Queue>> {
+    pub(super) fn join(&self, after: Position) -> Option<Arc<Queue>> {
         let mut state = self.lock();
-        let at = state.position.sequence;
+        let at = state.position;
         match state.phase {
-            Phase::Gathering if at.abs_diff(after) <= NEAR => {
-                state.position = state.position.min(start(after));
-            }
+            Phase::Gathering if gathers(at, after) => state.position = at.min(after),
             Phase::Gathering => return None,
             _ if !reaches_soon(at, after) => return None,
             _ => {}
@@ -107,7 +105,7 @@ impl Group {
         let mut state = self.lock();
         let mut theirs = other.lock();
         let live = state.phase == Phase::Reading(Lane::Live);
-        if !live || !reaches_soon(state.position.sequence, theirs.position.sequence) {
+        if !live || !reaches_soon(state.position, theirs.position) {
             return false;
         }
         for queue in theirs.members.drain(..) {
@@ -188,8 +186,8 @@ impl Group {
 }
 
 impl State {
-    fn add(&mut self, after: Sequence, wake: &Arc<Notify>) -> Arc<Queue> {
-        let queue = Arc::new(Queue::new(start(after), Arc::clone(wake)));
+    fn add(&mut self, after: Position, wake: &Arc<Notify>) -> Arc<Queue> {
+        let queue = Arc::new(Queue::new(after, Arc::clone(wake)));
         if matches!(self.phase, Phase::Reading(_)) {
             queue.opened();
         }
@@ -198,15 +196,18 @@ impl State {
     }
 }
 
-/// Whether a reader at `at` passes `place` soon.
-fn reaches_soon(at: Sequence, place: Sequence) -> bool {
-    at <= place && place - at <= NEAR
+/// Whether subscribers at these places may start together: near, and equally strict about what is missing.
+fn gathers(at: Position, other: Position) -> bool {
+    at.sequence.abs_diff(other.sequence) <= NEAR && was_read(at) == was_read(other)
 }
 
-/// The place of a subscriber that has read nothing: its time is not known here.
-fn start(after: Sequence) -> Position {
-    Position {
-        sequence: after,
-        time: 0,
-    }
+/// Whether a reader at `at` passes `place` soon, and misses nothing on the way.
+fn reaches_soon(at: Position, place: Position) -> bool {
+    let near = at.sequence <= place.sequence && place.sequence - at.sequence <= NEAR;
+    near && (was_read(at) || !was_read(place))
+}
+
+/// Whether nothing behind this place may be missing.
+fn was_read(at: Position) -> bool {
+    matches!(ReadFrom::from(at), ReadFrom::After(_))
 }

@@ -136,7 +136,9 @@ impl Queue {
 
     /// Ends the queue behind what is in it.
     pub(super) fn fail(&self, error: &SourceError) {
-        self.lock().end.get_or_insert_with(|| error.clone());
+        let mut state = self.lock();
+        let error = error.to_reader_at(state.fed);
+        state.end.get_or_insert(error);
         self.arrival.notify_one();
     }
 

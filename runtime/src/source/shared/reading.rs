@@ -82,7 +82,7 @@ impl Reading {
     async fn open(&self, lane: Option<Lane>) -> Result<(EventReader, Lane), SourceError> {
         let (source, stream) = (&*self.registry.source, &*self.group.stream);
         let at = self.group.place_to_read();
-        // Without a time the place is a subscriber's start, which it has checked itself.
+        // Without a time the place is a start, which nothing in the stream can be compared with.
         let last_sequence = match at.time {
             0 => source.stream_state(stream).await?.last_sequence,
             _ => position::resume(source, stream, at).await?.last_sequence,
@@ -90,7 +90,7 @@ impl Reading {
         let far = last_sequence.saturating_sub(at.sequence) > FAR;
         let lane = lane.unwrap_or(if far { Lane::Replay } else { Lane::Live });
         let limits = self.registry.limits;
-        let reader = source.read(stream, at.sequence, lane, limits).await?;
+        let reader = source.read(stream, at.into(), lane, limits).await?;
         self.group.opened(lane);
         Ok((reader, lane))
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::event::Sequence;
 use crate::source::Lane;
 use crate::source::conformance::soon;
 use crate::source::memory::MemorySource;
@@ -44,11 +45,36 @@ impl Bench {
     }
 
     async fn try_subscribe(&self, after: Sequence) -> Result<Subscriber, SourceError> {
-        let subscription = soon(self.readers.subscribe(STREAM, after)).await?;
+        let time = match self.source.event_time(STREAM, after).await {
+            Ok(Some(time)) => time,
+            _ => 0,
+        };
+        let place = Position {
+            sequence: after,
+            time,
+        };
+        self.subscribe_at(place).await
+    }
+
+    async fn subscribe_at(&self, place: Position) -> Result<Subscriber, SourceError> {
+        let subscription = soon(self.readers.subscribe(STREAM, place)).await?;
         Ok(Subscriber {
             subscription,
-            at: after,
+            at: place.sequence,
         })
+    }
+
+    /// Why reading from there ends, at the latest after what the stream holds.
+    async fn first_error(&self, after: Sequence) -> SourceError {
+        let mut subscriber = match self.try_subscribe(after).await {
+            Ok(subscriber) => subscriber,
+            Err(error) => return error,
+        };
+        loop {
+            if let Err(error) = subscriber.next().await {
+                return error;
+            }
+        }
     }
 
     /// The lanes of all readers opened so far.
@@ -184,7 +210,7 @@ async fn a_stream_with_few_events_left_is_read_without_reopening_for_ever() {
     bench.source.purge_before(STREAM, 49_990);
     let mut only = Subscriber {
         at: 49_989,
-        ..bench.subscribe(0).await
+        ..bench.subscribe(1).await
     };
     only.read_to(50_000).await;
     assert!(bench.source.openings(STREAM).len() <= 2);
@@ -209,6 +235,48 @@ async fn an_error_reaches_everyone_behind_what_was_read() {
     let mut again = bench.subscribe(300).await;
     bench.publish(1);
     again.read_to(301).await;
+}
+
+#[tokio::test]
+async fn lost_events_are_lost_only_to_those_who_have_not_read_them() {
+    let bench = Bench::with_events(1_000);
+    let dropping = async { bench.source.purge_before(STREAM, 500) };
+    let (behind, within, ahead, ()) = tokio::join!(
+        bench.first_error(0),
+        bench.first_error(300),
+        bench.first_error(499),
+        dropping
+    );
+    let lost = |first| SourceError::EventsLost {
+        stream: STREAM.into(),
+        first,
+        last: 499,
+    };
+    assert_eq!(behind, lost(1));
+    assert_eq!(within, lost(301));
+    assert!(matches!(ahead, SourceError::Interrupted { .. }), "{ahead}");
+    bench.subscribe(499).await.read_to(1_000).await;
+}
+
+#[tokio::test]
+async fn a_start_at_the_oldest_event_does_not_hide_what_another_loses() {
+    let bench = Bench::with_events(1_000);
+    let oldest = Position {
+        sequence: 300,
+        time: 0,
+    };
+    let dropping = async { bench.source.purge_before(STREAM, 500) };
+    let (starting, losing, ()) =
+        tokio::join!(bench.subscribe_at(oldest), bench.first_error(310), dropping);
+    assert!(
+        matches!(losing, SourceError::EventsLost { first: 311, .. }),
+        "{losing}"
+    );
+    let mut starting = Subscriber {
+        at: 499,
+        ..starting.unwrap()
+    };
+    starting.read_to(1_000).await;
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result
 
 /// Gives the finished file its name, durably.
 fn publish(draft: &Path, path: &Path) -> std::io::Result<()> {
+    // No connection is open to the draft, so no lock is lost with this file.
     File::open(draft)?.sync_all()?;
     fs::rename(draft, path)?;
     // Other systems do not open folders, and make renames durable by themselves.
@@ -80,20 +81,19 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Opens a read model for writing, if it was built for `definition`.
+/// Opens a read model for writing, if it was built for `definition`. Whether it was is asked first and
+/// without writing: opening for writing can change a file.
 pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, StoreError> {
-    meta::check_header(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)
-        .and_then(|connection| configure(&connection).map(|()| connection))
-        .map_err(|e| StoreError::sqlite(path, e))?;
-    let found = meta::read(&connection, path)?;
+    let found = meta::read_meta(path)?;
     let differences = definition.differences(&found.definition);
-    if differences.is_empty() {
-        return Ok(connection);
+    if !differences.is_empty() {
+        let reason = format!("the module's {}", differences.join("; "));
+        return Err(StoreError::wrong_file(path, reason));
     }
-    let reason = format!("the module's {}", differences.join("; "));
-    Err(StoreError::wrong_file(path, reason))
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+        .and_then(|connection| configure(&connection).map(|()| connection))
+        .map_err(|e| StoreError::sqlite(path, e))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -1,10 +1,8 @@
 //! What a read model's file says about itself, and whether a file is one at all.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::definition::Definition;
 use crate::store::StoreError;
@@ -14,6 +12,8 @@ pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FOLD");
 
 /// Counts up when the layout of our own tables changes.
 pub(super) const FORMAT: u32 = 1;
+
+const NO_DATABASE: &str = "it is no SQLite database";
 
 /// What a read model's file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,43 +32,44 @@ pub struct Meta {
 /// [`StoreError::WrongFile`] when it is no read model, or one of a newer Foldline; others when it cannot
 /// be read.
 pub fn read_meta(path: &Path) -> Result<Meta, StoreError> {
-    check_header(path)?;
+    // A database of no bytes is one to SQLite, and it removes what lies beside it.
+    let empty = std::fs::metadata(path).map(|file| file.len() == 0);
+    if empty.map_err(|e| StoreError::io(path, e))? {
+        return Err(StoreError::wrong_file(path, NO_DATABASE));
+    }
+    // Only ever through SQLite: whoever opens and closes the file by other means gives back every lock that
+    // this process holds on it, and another program may then remove the log under an open connection.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags);
     let connection = connection.map_err(|e| StoreError::sqlite(path, e))?;
+    check_header(&connection, path)?;
     read(&connection, path)
 }
 
-/// Refuses what is no read model before SQLite opens it: opening can change a file.
-pub(super) fn check_header(path: &Path) -> Result<(), StoreError> {
-    let mut header = [0; 100];
-    let mut file = File::open(path).map_err(|e| StoreError::io(path, e))?;
-    match file.read_exact(&mut header) {
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        other => other.map_err(|e| StoreError::io(path, e))?,
-    }
-    let number = |at: usize| {
-        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+/// Refuses what is no read model of a known format.
+fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let number = |name: &str| {
+        let number = connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        number
+            .map(i32::cast_unsigned)
+            .map_err(|e| match e.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase) => StoreError::wrong_file(path, NO_DATABASE),
+                _ => StoreError::sqlite(path, e),
+            })
     };
-    // Offsets of the database header, https://www.sqlite.org/fileformat.html#the_database_header
-    let (user_version, application_id) = (number(60), number(68));
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(StoreError::wrong_file(path, "it is no SQLite database"));
+    if number("application_id")? != APPLICATION_ID {
+        let reason = "it is an SQLite database of another program";
+        return Err(StoreError::wrong_file(path, reason));
     }
-    if application_id != APPLICATION_ID {
-        return Err(StoreError::wrong_file(
-            path,
-            "it is an SQLite database of another program",
-        ));
-    }
-    if user_version != FORMAT {
-        let reason = format!("its format is {user_version}, and this Foldline knows only {FORMAT}");
+    let format = number("user_version")?;
+    if format != FORMAT {
+        let reason = format!("its format is {format}, and this Foldline knows only {FORMAT}");
         return Err(StoreError::wrong_file(path, reason));
     }
     Ok(())
 }
 
-pub(super) fn read(connection: &Connection, path: &Path) -> Result<Meta, StoreError> {
+fn read(connection: &Connection, path: &Path) -> Result<Meta, StoreError> {
     let entry = |key: &str| -> Result<String, StoreError> {
         connection
             .query_row(

@@ -6,6 +6,7 @@ use crate::store::conformance::{
 };
 
 mod files;
+mod locks;
 mod log;
 
 /// A read model's file in a folder of its own.

@@ -126,7 +126,7 @@ impl Follower {
             if at.sequence > 0 {
                 resume(&source, at).await;
             }
-            let Ok(mut subscription) = readers.subscribe(STREAM, at.sequence).await else {
+            let Ok(mut subscription) = readers.subscribe(STREAM, at).await else {
                 continue;
             };
             while let Ok(batch) = subscription.next().await {

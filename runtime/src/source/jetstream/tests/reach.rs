@@ -3,9 +3,19 @@
 use std::time::Instant;
 
 use super::*;
-use crate::source::conformance::soon;
+use crate::source::conformance::{LIMITS, soon};
 
 const WITH_PASSWORD: &str = "jetstream: enabled, authorization { user: me, password: secret }";
+/// Whoever logs in may ask JetStream nothing.
+const WITHOUT_PERMISSION: &str = r#"
+    jetstream: enabled
+    authorization {
+        users: [{
+            user: me, password: secret
+            permissions: { publish: { deny: "$JS.API.>" }, subscribe: ">" }
+        }]
+    }
+"#;
 
 /// What `options` give for a first question, which must not take long.
 async fn error(options: JetStreamOptions) -> String {
@@ -92,4 +102,48 @@ async fn a_server_that_comes_later_is_found() {
     nats.restart();
     let state = source.stream_state(STREAM).await;
     assert!(matches!(state, Err(SourceError::StreamMissing { .. })));
+}
+
+/// The error's words, which must say that the server refuses and not that it is away.
+fn refusal<T: std::fmt::Debug>(answer: Result<T, SourceError>) -> String {
+    let error = answer.unwrap_err();
+    assert!(matches!(error, SourceError::Refused { .. }), "{error}");
+    assert!(error.may_pass());
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_is_said_in_the_servers_words() {
+    let server = Server::start().await;
+    let config = Config {
+        name: "NARROW".into(),
+        subjects: vec!["narrow".into()],
+        max_consumers: 1,
+        ..Config::default()
+    };
+    server.context.create_stream(config).await.unwrap();
+    let open = async || {
+        let reading = server
+            .source
+            .read("NARROW", ReadFrom::After(0), Lane::Live, LIMITS);
+        soon(reading).await
+    };
+    let _first = open().await.unwrap();
+    let text = refusal(open().await);
+    assert!(text.contains(&server.nats.url()), "{text}");
+    assert!(text.contains("maximum consumers limit reached"), "{text}");
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named() {
+    let nats = NatsServer::start_with(WITHOUT_PERMISSION);
+    let source = JetStreamSource::new(&JetStreamOptions {
+        user: Some("me".into()),
+        password: Some("secret".into()),
+        ..at(&nats.url())
+    });
+    let text = refusal(soon(source.stream_state(STREAM)).await);
+    assert!(text.contains("$JS.API.STREAM.INFO.ORDERS"), "{text}");
+    let text = refusal(soon(source.find_stream(&["orders.>".parse().unwrap()])).await);
+    assert!(text.contains("$JS.API.STREAM.LIST"), "{text}");
 }

@@ -31,6 +31,9 @@ fn what_is_no_read_model_is_refused_and_left_alone() {
         .unwrap();
     stranger.pragma_update(None, "user_version", 7).unwrap();
     assert!(refused(&path, &definition()).contains("format is 7"));
+    stranger.pragma_update(None, "journal_mode", "wal").unwrap();
+    stranger.pragma_update(None, "user_version", 8).unwrap();
+    assert!(refused(&path, &definition()).contains("format is 8"));
 }
 
 #[test]

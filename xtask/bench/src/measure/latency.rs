@@ -1,0 +1,148 @@
+//! How long after its publication an event is in a read model.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::Setting;
+use super::live::{self, Delays};
+use crate::host::Host;
+use crate::orders::OrderEvents;
+use crate::replay::{PROJECTION, TABLE, put_modules};
+use crate::report::Finding;
+use crate::stage::Stage;
+use crate::statistics::{Spread, quantile};
+
+/// Ten seconds at a thousand events a second.
+const EVENTS: u64 = 10_000;
+const STREAM_BEFORE: u64 = 3_000;
+
+/// As long as the name of the projection.
+const OTHER: &str = "order-summar2";
+
+/// The other projection starts this long after the events, and is asked for this often.
+const ALONE_FOR: Duration = Duration::from_secs(1);
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// One projection that has nothing else to do.
+pub(super) fn alone(setting: &Setting<'_>) -> Result<Vec<Finding>> {
+    let stage = setting.stage(STREAM_BEFORE)?;
+    let (mut ratios, mut medians, mut tails, mut bare) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for run in 0..=setting.runs {
+        let delays = run_alone(setting, &stage, run)?;
+        let (visible, subscriber) = (sorted(delays.visible), sorted(delays.bare));
+        let (median, base) = (quantile(&visible, 0.5), quantile(&subscriber, 0.5));
+        println!("      in a query {median:.2} ms, bare subscriber {base:.2} ms");
+        if run > 0 {
+            ratios.push(median / base);
+            medians.push(median);
+            tails.push(quantile(&visible, 0.99));
+            bare.push(base);
+        }
+    }
+    Ok(vec![
+        Finding::new(
+            "latency: median / bare subscriber",
+            Spread::of(ratios),
+            "times",
+            "under 3",
+        ),
+        Finding::new(
+            "latency: visible in a query, median",
+            Spread::of(medians),
+            "ms",
+            "",
+        ),
+        Finding::new(
+            "latency: visible in a query, 99th",
+            Spread::of(tails),
+            "ms",
+            "",
+        ),
+        Finding::new(
+            "latency: bare subscriber, median",
+            Spread::of(bare),
+            "ms",
+            "",
+        ),
+    ])
+}
+
+fn run_alone(setting: &Setting<'_>, stage: &Stage<'_>, run: usize) -> Result<Delays> {
+    let folder = stage.run_folder()?;
+    let mut host = start(setting, stage, folder.path())?;
+    host.wait_until_live(PROJECTION, TABLE, stage.events + run as u64 * EVENTS)?;
+    let events = OrderEvents::new(EVENTS, setting.ids);
+    live::run(&stage.server.url, &host.url, events, || false)
+}
+
+/// A live projection while another one catches up from the first event.
+pub(super) fn beside(setting: &Setting<'_>) -> Result<Vec<Finding>> {
+    let stage = setting.stage(setting.events)?;
+    let folder = stage.run_folder()?;
+    let mut host = start(setting, &stage, folder.path())?;
+    host.wait_until_live(PROJECTION, TABLE, stage.events)?;
+    let host = host;
+    let watch = RefCell::new(Watch {
+        began: Instant::now(),
+        asked: Instant::now(),
+        is_started: false,
+    });
+    let events = OrderEvents::new(setting.events, setting.ids);
+    let delays = live::run(&stage.server.url, &host.url, events, || {
+        watch.borrow_mut().is_over(&host, || {
+            put_modules(&stage, folder.path(), &[OTHER.to_owned()])
+        })
+    })?;
+    let (visible, took) = (sorted(delays.visible), watch.borrow().began.elapsed());
+    let at = |part| Spread::of([quantile(&visible, part)]);
+    Ok(vec![
+        Finding::new(
+            "beside: live projection, largest delay",
+            at(1.0),
+            "ms",
+            "under 1000",
+        ),
+        Finding::new("beside: live projection, median delay", at(0.5), "ms", ""),
+        Finding::new(
+            "beside: the other one caught up after",
+            Spread::of([took.as_secs_f64()]),
+            "s",
+            "",
+        ),
+    ])
+}
+
+/// Starts the other projection after a while, and sees when it has caught up.
+struct Watch {
+    began: Instant,
+    asked: Instant,
+    is_started: bool,
+}
+
+impl Watch {
+    fn is_over(&mut self, host: &Host, put_other: impl FnOnce() -> Result<()>) -> bool {
+        if !self.is_started {
+            self.is_started = self.began.elapsed() > ALONE_FOR && put_other().is_ok();
+            return false;
+        }
+        if self.asked.elapsed() < ASK_EVERY {
+            return false;
+        }
+        self.asked = Instant::now();
+        host.projection(OTHER)
+            .is_ok_and(|other| other.status == "live")
+    }
+}
+
+fn start(setting: &Setting<'_>, stage: &Stage<'_>, folder: &std::path::Path) -> Result<Host> {
+    put_modules(stage, folder, &[PROJECTION.to_owned()])?;
+    Host::start(stage, folder, setting.config.as_deref())
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
