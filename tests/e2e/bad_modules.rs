@@ -100,12 +100,16 @@ fn files_that_are_no_projections_are_refused_and_the_others_go_on() {
 
     beside.assert_refuses("text.wasm", b"to be written", "not WebAssembly", build);
     beside.assert_refuses("empty.wasm", b"", "not WebAssembly", build);
-    beside.assert_refuses(
-        "half.wasm",
-        &summary[..summary.len() / 2],
-        "no valid WebAssembly",
-        "again",
-    );
+    // Within its code, and within the sections after it.
+    for length in [summary.len() / 4, summary.len() / 2, summary.len() - 1] {
+        let cut = &summary[..length];
+        beside.assert_refuses(
+            &format!("cut-at-{length}.wasm"),
+            cut,
+            "no valid WebAssembly",
+            "again",
+        );
+    }
     beside.assert_refuses(
         "other-world.wasm",
         &other_world,

@@ -253,6 +253,22 @@ fn inspect_refuses_what_the_host_would_refuse() {
 }
 
 #[test]
+fn inspect_refuses_a_module_that_is_cut_off_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.wasm");
+    let whole = module("ledger");
+    for length in (1..whole.len()).step_by(whole.len() / 40) {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let output = foldline(&["inspect", file.to_str().unwrap()]);
+        output.assert_explains(1, &["WebAssembly"]);
+        assert!(
+            !output.stderr.contains("panicked"),
+            "cut at {length}: {output:?}"
+        );
+    }
+}
+
+#[test]
 fn help_and_version_are_printed() {
     for arguments in [
         &["--help"][..],
