@@ -84,7 +84,7 @@ fn wat(text: &str) -> Vec<u8> {
 #[test]
 fn files_that_are_no_projections_are_refused_and_the_others_go_on() {
     let mut beside = Beside::new(&["ledger"]);
-    let summary = module("order-summary");
+    let whole = module("ledger");
     let other_world = wat(r#"(component
         (core module $m (func (export "run")))
         (core instance $i (instantiate $m))
@@ -101,8 +101,8 @@ fn files_that_are_no_projections_are_refused_and_the_others_go_on() {
     beside.assert_refuses("text.wasm", b"to be written", "not WebAssembly", build);
     beside.assert_refuses("empty.wasm", b"", "not WebAssembly", build);
     // Within its code, and within the sections after it.
-    for length in [summary.len() / 4, summary.len() / 2, summary.len() - 1] {
-        let cut = &summary[..length];
+    for length in [whole.len() / 4, whole.len() / 2, whole.len() - 1] {
+        let cut = &whole[..length];
         beside.assert_refuses(
             &format!("cut-at-{length}.wasm"),
             cut,
