@@ -161,6 +161,20 @@ fn of_two_files_with_one_name_the_first_goes_on_and_the_second_takes_over_when_i
 }
 
 #[test]
+fn a_file_overwritten_with_a_module_that_runs_elsewhere_is_refused_and_goes_on_with_what_it_held() {
+    let mut beside = Beside::new(&["ledger", "order-summary"]);
+    beside
+        .host
+        .drop_module("ledger.wasm", &module("order-summary"));
+    beside.assert_refused(
+        "ledger.wasm",
+        "already runs from order_summary.wasm",
+        "remove one",
+    );
+    beside.assert_ledger_goes_on();
+}
+
+#[test]
 fn another_version_or_definition_is_refused_and_the_running_one_goes_on() {
     let mut beside = Beside::new(&["ledger", "order-summary"]);
     let last = beside.stream.last_sequence();

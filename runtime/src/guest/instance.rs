@@ -86,6 +86,20 @@ impl GuestState {
         })
     }
 
+    /// A guest at work on `session`, for tests of what it may ask.
+    #[cfg(test)]
+    pub(super) fn at_work(
+        definition: Arc<Definition>,
+        limits: GuestLimits,
+        session: Session,
+    ) -> Self {
+        Self {
+            definition: Some(definition),
+            session: Some(session),
+            ..Self::new("test".into(), limits)
+        }
+    }
+
     /// Counts from here: a new call of the guest begins.
     fn begin_call(&mut self) {
         if self.log_lines > self.limits.log_lines {

@@ -180,3 +180,24 @@ impl ResourceLimiter for MemoryMeter {
         CORE_INSTANCES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_over_all_memories_of_a_guest() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(!meter.memory_growing(0, 50, None).unwrap());
+        assert_eq!(meter.refused, Some(110));
+        assert!(meter.memory_growing(60, 100, None).unwrap());
+    }
+
+    #[test]
+    fn table_elements_are_counted_over_all_tables_of_a_guest() {
+        let mut meter = MemoryMeter::new(0);
+        assert!(meter.table_growing(0, TABLE_ELEMENTS, None).unwrap());
+        assert!(!meter.table_growing(0, 1, None).unwrap());
+    }
+}

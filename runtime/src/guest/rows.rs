@@ -174,3 +174,6 @@ fn check_value(table: &Table, column: usize, value: &Value) -> Result<(), GuestF
         table.name, column.name, column.ty
     )))
 }
+
+#[cfg(test)]
+mod tests;

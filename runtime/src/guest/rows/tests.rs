@@ -1,0 +1,138 @@
+//! What a guest asks of its read model is checked against its definition and its limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::definition::{Column, ColumnType, Definition, EventKey};
+use crate::guest::GuestLimits;
+use crate::guest::instance::Session;
+use crate::store::memory::{MemoryReadModel, MemoryStore};
+
+fn definition() -> Definition {
+    let column = |name: &str, ty, nullable| Column {
+        name: name.into(),
+        ty,
+        nullable,
+    };
+    Definition {
+        name: "test".into(),
+        version: 1,
+        subjects: vec![">".into()],
+        key: EventKey::None,
+        tables: vec![Table {
+            name: "notes".into(),
+            columns: vec![
+                column("id", ColumnType::Integer, false),
+                column("text", ColumnType::Text, true),
+                column("weight", ColumnType::Real, false),
+            ],
+            key: vec![0],
+            indexes: vec![vec![1]],
+        }],
+    }
+}
+
+/// A guest that may ask for 10 changes of 2,000 bytes in all, with rows of up to 1,000.
+fn guest() -> GuestState {
+    let definition = definition();
+    let store = MemoryStore::open(&MemoryReadModel::new(&definition));
+    let limits = GuestLimits {
+        module_bytes: 0,
+        memory_bytes: 0,
+        call: Duration::ZERO,
+        changes: 10,
+        change_bytes: 2_000,
+        row_bytes: 1_000,
+        find_rows: 3,
+        log_lines: 0,
+    };
+    let session = Session::new(Box::new(store), definition.tables.len());
+    GuestState::at_work(Arc::new(definition), limits, session)
+}
+
+fn note(id: i64, text: &str) -> Row {
+    vec![
+        Value::Integer(id),
+        Value::Text(text.into()),
+        Value::Real(0.5),
+    ]
+}
+
+#[test]
+fn a_guest_sees_its_own_changes_at_once_by_key_and_by_index() {
+    let mut guest = guest();
+    for id in [3, 1, 2, 4] {
+        guest.replace(0, note(id, "same")).unwrap();
+    }
+    guest.remove(0, vec![Value::Integer(2)]).unwrap();
+    assert_eq!(
+        guest.read(0, &[Value::Integer(1)]).unwrap(),
+        Some(note(1, "same"))
+    );
+    assert_eq!(guest.read(0, &[Value::Integer(2)]).unwrap(), None);
+    let same = [Value::Text("same".into())];
+    let found = guest.search(0, 0, &same, 2).unwrap();
+    assert_eq!(found, [note(1, "same"), note(3, "same")]);
+}
+
+#[test]
+fn find_gives_back_no_more_rows_than_the_host_allows() {
+    let mut guest = guest();
+    for id in 0..5 {
+        guest.replace(0, note(id, "same")).unwrap();
+    }
+    let found = guest
+        .search(0, 0, &[Value::Text("same".into())], u32::MAX)
+        .unwrap();
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn what_the_definition_does_not_have_is_misuse_and_named() {
+    let mut guest = guest();
+    let misuse = |result: Result<(), GuestFault>| match result {
+        Err(GuestFault::Misuse(text)) => text,
+        other => panic!("expected misuse, got {other:?}"),
+    };
+    assert!(misuse(guest.replace(7, note(1, "a"))).contains("no table number 7"));
+    assert!(misuse(guest.replace(0, vec![Value::Null])).contains("3 columns"));
+    let mut wrong = note(1, "a");
+    wrong[0] = Value::Null;
+    assert!(misuse(guest.replace(0, wrong)).contains("notes.id (integer)"));
+    let mut nan = note(1, "a");
+    nan[2] = Value::Real(f64::NAN);
+    assert!(misuse(guest.replace(0, nan)).contains("NaN"));
+    assert!(misuse(guest.remove(0, vec![])).contains("a key of table notes"));
+    let search = guest.search(0, 9, &[Value::Null], 1);
+    assert!(misuse(search.map(drop)).contains("no index number 9"));
+}
+
+#[test]
+fn rows_changes_and_their_bytes_are_limited() {
+    let mut large = guest();
+    let row = large.replace(0, note(1, &"x".repeat(1_001)));
+    assert!(
+        matches!(row, Err(GuestFault::Row { limit: 1_000, .. })),
+        "{row:?}"
+    );
+
+    let mut many = guest();
+    let last = (0..11)
+        .map(|_| many.replace(0, note(1, "")))
+        .find(Result::is_err);
+    assert!(
+        matches!(last, Some(Err(GuestFault::Changes { limit: 10 }))),
+        "{last:?}"
+    );
+
+    let mut much = guest();
+    let text = "x".repeat(700);
+    let last = (0..10)
+        .map(|_| much.replace(0, note(1, &text)))
+        .find(Result::is_err);
+    assert!(
+        matches!(last, Some(Err(GuestFault::ChangeBytes { limit: 2_000 }))),
+        "{last:?}"
+    );
+}
