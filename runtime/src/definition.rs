@@ -17,11 +17,11 @@ pub struct Definition {
     pub name: String,
     /// Counts up from 1.
     pub version: u32,
-    /// Subject filters as written; each parses as a [`crate::subject::SubjectFilter`].
+    /// Subject filters as written, 1 to 64; each parses as a [`crate::subject::SubjectFilter`].
     pub subjects: Vec<String>,
     /// Which events belong together.
     pub key: EventKey,
-    /// At least one; a table is named by its position from here on.
+    /// 1 to 64; a table is named by its position from here on.
     pub tables: Vec<Table>,
 }
 
@@ -42,11 +42,11 @@ pub enum EventKey {
 pub struct Table {
     /// `[a-z][a-z0-9_]*`, at most 63 characters, unique in the projection.
     pub name: String,
-    /// In the order of a row's values.
+    /// In the order of a row's values; 1 to 200.
     pub columns: Vec<Column>,
     /// Positions of the primary key's columns.
     pub key: Vec<usize>,
-    /// Secondary indexes: positions of their columns.
+    /// Secondary indexes, at most 16: positions of their columns.
     pub indexes: Vec<Vec<usize>>,
 }
 

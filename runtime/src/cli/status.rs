@@ -119,15 +119,7 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
 }
 
 fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
-    let header = [
-        "NAME",
-        "VERSION",
-        "STATUS",
-        "CHECKPOINT",
-        "LAST",
-        "LAG",
-        "RATE",
-    ];
+    let header = ["NAME", "VER", "STATUS", "CHECKPOINT", "LAST", "LAG", "RATE"];
     let mut table = table(header);
     for status in statuses {
         table.add_row([

@@ -3,6 +3,9 @@
 use super::{Config, Limits, Projection};
 use crate::source::jetstream::without_secrets;
 
+/// 1 TiB of rows in memory per projection: more than that is a slip of the keyboard.
+const CACHE_MIB_MAX: usize = 1024 * 1024;
+
 /// A value that cannot be used.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -31,6 +34,11 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Refused> {
         self.check_addresses()?;
         self.check_folders()?;
+        let cache_mib = self.store.cache_mib;
+        if cache_mib > CACHE_MIB_MAX {
+            let reason = format!("must be at most {CACHE_MIB_MAX}");
+            return refuse("store", "cache_mib", cache_mib.to_string(), reason);
+        }
         check_limits(&self.limits)?;
         at_least_one("recovery", "restart_min_ms", self.recovery.restart_min_ms)?;
         if self.recovery.restart_min_ms > self.recovery.restart_max_ms {

@@ -214,6 +214,14 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
         ),
         ("[limits]\nmemory_mib = 4097", "at most 4096"),
         (
+            "[store]\n\ncache_mib = 1048577",
+            "line 3: [store] cache_mib = 1048577: must be at most 1048576",
+        ),
+        (
+            "[store]\ncache_mib = 9223372036854775807",
+            "at most 1048576",
+        ),
+        (
             "[recovery]\nrestart_min_ms = 9\nrestart_max_ms = 8",
             "line 3: [recovery] restart_max_ms = 8: must not be less than restart_min_ms, which is 9",
         ),
@@ -285,4 +293,33 @@ fn a_projections_start_is_a_word_or_a_sequence() {
     assert_eq!(of("'first'"), Start::First);
     assert_eq!(of("17"), Start::Sequence(17));
     assert_eq!(Config::default().projection("a"), Projection::default());
+}
+
+#[test]
+fn the_largest_sizes_that_are_accepted_are_given_on_in_full() {
+    let config = load(
+        "[store]\ncache_mib = 1048576
+         [limits]\nmodule_mib = 1024\nmemory_mib = 4096\nbatch_kib = 1048576\nrow_kib = 524288",
+    )
+    .unwrap();
+    const GIB: u64 = 1 << 30;
+    let (batch, guest) = (config.limits.batch(), config.limits.guest());
+    for (bytes, expected) in [
+        (config.store.cache_bytes(), 1_024 * GIB),
+        (guest.module_bytes, GIB),
+        (guest.memory_bytes, 4 * GIB),
+        (batch.bytes, GIB),
+        (guest.row_bytes, GIB / 2),
+    ] {
+        assert_eq!(bytes as u64, expected);
+    }
+}
+
+#[test]
+fn a_size_beyond_what_can_be_counted_is_no_limit() {
+    let store = Store {
+        cache_mib: usize::MAX,
+        ..Store::default()
+    };
+    assert_eq!(store.cache_bytes(), usize::MAX);
 }

@@ -7,8 +7,15 @@ use crate::batch::BatchLimits;
 use crate::guest::GuestLimits;
 use crate::source::jetstream::JetStreamOptions;
 
-const KIB: usize = 1_024;
-const MIB: usize = 1_024 * KIB;
+// The checked ranges fit into 64 bits. Where a size has 32 bits, what is beyond it is no limit at all.
+
+const fn kib(count: usize) -> usize {
+    count.saturating_mul(1_024)
+}
+
+const fn mib(count: usize) -> usize {
+    count.saturating_mul(1_024 * 1_024)
+}
 
 impl Config {
     /// What is different for the projection of this name; the defaults where nothing is.
@@ -35,7 +42,7 @@ impl Nats {
 impl Store {
     /// Bytes of the row cache of one projection.
     pub fn cache_bytes(&self) -> usize {
-        self.cache_mib * MIB
+        mib(self.cache_mib)
     }
 }
 
@@ -44,19 +51,19 @@ impl Limits {
     pub fn batch(&self) -> BatchLimits {
         BatchLimits {
             events: self.batch_events,
-            bytes: self.batch_kib * KIB,
+            bytes: kib(self.batch_kib),
         }
     }
 
     /// What one module may use.
     pub fn guest(&self) -> GuestLimits {
         GuestLimits {
-            module_bytes: self.module_mib * MIB,
-            memory_bytes: self.memory_mib * MIB,
+            module_bytes: mib(self.module_mib),
+            memory_bytes: mib(self.memory_mib),
             call: Duration::from_millis(self.call_ms),
             changes: self.changes_per_batch,
-            change_bytes: self.changes_mib * MIB,
-            row_bytes: self.row_kib * KIB,
+            change_bytes: mib(self.changes_mib),
+            row_bytes: kib(self.row_kib),
             find_rows: self.find_rows,
             log_lines: self.log_lines_per_batch,
         }

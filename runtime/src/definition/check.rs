@@ -9,6 +9,18 @@ use crate::subject::{SubjectError, SubjectFilter};
 /// `PostgreSQL`'s limit, should a read model ever move there.
 const NAME_MAX: usize = 63;
 
+/// Every event's subject is compared with each filter.
+const SUBJECTS_MAX: usize = 64;
+
+/// Each table takes prepared statements and memory of every connection to the read model.
+const TABLES_MAX: usize = 64;
+
+/// Well below `SQLite`'s limits for the columns of a table, 2,000, and the parameters of a statement, 32,766.
+const COLUMNS_MAX: usize = 200;
+
+/// Each index is written with every row.
+const INDEXES_MAX: usize = 16;
+
 /// Why a definition is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
@@ -37,6 +49,18 @@ pub enum DefinitionError {
     /// No tables.
     #[error("there are no tables; a projection writes at least one")]
     NoTables,
+    /// More of something than a definition may have.
+    #[error("{of} has {count} {what}; at most {max} are allowed")]
+    TooMany {
+        /// "the projection", or the table.
+        of: String,
+        /// "subject filters", "tables", "columns" or "indexes".
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// Two tables, or two columns of one table, share a name.
     #[error("{what} {name:?} appears twice")]
     Twice {
@@ -80,12 +104,15 @@ impl Definition {
         if self.subjects.is_empty() {
             return Err(DefinitionError::NoSubjects);
         }
+        let of = "the projection";
+        at_most(of, "subject filters", self.subjects.len(), SUBJECTS_MAX)?;
         for subject in &self.subjects {
             subject.parse::<SubjectFilter>()?;
         }
         if self.tables.is_empty() {
             return Err(DefinitionError::NoTables);
         }
+        at_most(of, "tables", self.tables.len(), TABLES_MAX)?;
         unique("table", self.tables.iter().map(|table| &table.name))?;
         self.tables.iter().try_for_each(check_table)
     }
@@ -107,6 +134,9 @@ fn check_table(table: &Table) -> Result<(), DefinitionError> {
     if table.name.starts_with("sqlite_") {
         return Err(DefinitionError::Reserved(table.name.clone()));
     }
+    let of = format!("table {:?}", table.name);
+    at_most(&of, "columns", table.columns.len(), COLUMNS_MAX)?;
+    at_most(&of, "indexes", table.indexes.len(), INDEXES_MAX)?;
     for column in &table.columns {
         name("column name", &column.name, '_')?;
     }
@@ -159,6 +189,19 @@ fn name(what: &'static str, name: &str, joiner: char) -> Result<(), DefinitionEr
         } else {
             "a lower-case letter followed by lower-case letters, digits and `_`"
         },
+    })
+}
+
+fn at_most(of: &str, what: &'static str, count: usize, max: usize) -> Result<(), DefinitionError> {
+    if count <= max {
+        return Ok(());
+    }
+    let of = of.to_owned();
+    Err(DefinitionError::TooMany {
+        of,
+        what,
+        count,
+        max,
     })
 }
 
@@ -239,5 +282,50 @@ mod tests {
         assert!(after(|d| d.tables[0].key = vec![1]).contains("equality of reals"));
         assert!(after(|d| d.tables[0].key = vec![2]).contains("nullable"));
         assert!(after(|d| d.tables[0].indexes = vec![vec![1]]).contains("an index"));
+    }
+
+    fn numbered(names: &str, count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(move |n| format!("{names}{n}"))
+    }
+
+    fn columns(count: usize) -> Vec<Column> {
+        let column = |name| Column {
+            name,
+            ty: ColumnType::Text,
+            nullable: false,
+        };
+        numbered("c", count).map(column).collect()
+    }
+
+    fn tables(count: usize) -> Vec<Table> {
+        let table = |name| Table {
+            name,
+            ..definition().tables[0].clone()
+        };
+        numbered("t", count).map(table).collect()
+    }
+
+    #[test]
+    fn everything_that_is_counted_has_a_limit_that_is_said() {
+        assert_eq!(after(|d| d.subjects = numbered("s", 64).collect()), "ok");
+        assert_eq!(
+            after(|d| d.subjects = numbered("s", 65).collect()),
+            "the projection has 65 subject filters; at most 64 are allowed"
+        );
+        assert_eq!(after(|d| d.tables = tables(64)), "ok");
+        assert_eq!(
+            after(|d| d.tables = tables(65)),
+            "the projection has 65 tables; at most 64 are allowed"
+        );
+        assert_eq!(after(|d| d.tables[0].columns = columns(200)), "ok");
+        assert_eq!(
+            after(|d| d.tables[0].columns = columns(201)),
+            "table \"orders\" has 201 columns; at most 200 are allowed"
+        );
+        assert_eq!(after(|d| d.tables[0].indexes = vec![vec![0]; 16]), "ok");
+        assert_eq!(
+            after(|d| d.tables[0].indexes = vec![vec![0]; 17]),
+            "table \"orders\" has 17 indexes; at most 16 are allowed"
+        );
     }
 }

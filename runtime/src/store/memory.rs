@@ -1,4 +1,4 @@
-//! A read model in memory: for tests, and for development runs that keep nothing.
+//! A read model in memory, for tests. It keeps the seam honest: both stores pass one conformance suite.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

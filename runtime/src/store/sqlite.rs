@@ -4,6 +4,7 @@
 //! `_foldline_checkpoint` with at most one row, and `_foldline_meta` ([`Meta`]).
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -26,6 +27,9 @@ use schema::Statements;
 /// The write-ahead log is emptied by force beyond this many bytes. Readers that follow each other without
 /// a gap would otherwise let it grow for ever: it can start again only when nobody reads from it.
 const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// How long a commit waits for reads when the log is to be emptied by force.
+const LOG_WAIT: Duration = Duration::from_millis(50);
 
 /// The writer of one read model's file.
 #[derive(Debug)]
@@ -171,22 +175,29 @@ impl SqliteStore {
         Ok(found)
     }
 
-    /// Empties the write-ahead log when it has grown too far. What is committed is safe either way, so a
-    /// failure is told, and tried again when the log has grown as far once more.
+    /// Empties the write-ahead log when it has grown too far. What is committed is safe either way, so when
+    /// reads are in the way that is told, and tried again when the log has grown by a quarter of its limit.
     fn bound_log(&mut self) {
         let bytes = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
         if bytes <= self.log_bytes_due {
             return;
         }
-        let busy: rusqlite::Result<bool> =
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let busy = self.empty_log();
         self.log_bytes_due = self.log_bytes_max;
         if !matches!(busy, Ok(false)) {
-            self.log_bytes_due += bytes;
+            self.log_bytes_due = bytes + self.log_bytes_max / 4;
             let (file, error) = (self.log_path.display(), busy.err());
             tracing::warn!(%file, bytes, ?error, "a long read keeps the write-ahead log from being emptied");
         }
+    }
+
+    /// Whether reads were in the way. They hold the writer up for [`LOG_WAIT`] at most.
+    fn empty_log(&self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(LOG_WAIT)?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy = self.connection.query_row(sql, [], |row| row.get(0));
+        self.connection.busy_timeout(file::BUSY_TIMEOUT)?;
+        busy
     }
 }
 

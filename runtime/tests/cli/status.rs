@@ -35,15 +35,7 @@ fn status_shows_lag_and_rate_and_what_is_wrong_in_80_columns() {
     };
     assert_eq!(
         words(lines.next()),
-        [
-            "NAME",
-            "VERSION",
-            "STATUS",
-            "CHECKPOINT",
-            "LAST",
-            "LAG",
-            "RATE"
-        ]
+        ["NAME", "VER", "STATUS", "CHECKPOINT", "LAST", "LAG", "RATE"]
     );
     assert_eq!(
         words(lines.next()),

@@ -5,6 +5,7 @@ Started by `cargo xtask bench`: prints `done` when event LAST is committed, and 
 
 import asyncio
 import json
+import os
 import sqlite3
 import sys
 
@@ -56,8 +57,9 @@ async def replay(url, last, path):
     database.executescript(SCHEMA)
     client = await nats.connect(url)
     # With explicit acknowledgements a fetch that times out loses nothing; one for each batch is enough.
-    config = ConsumerConfig(ack_policy=AckPolicy.ALL, max_ack_pending=2 * BATCH)
-    consumer = await client.jetstream().pull_subscribe("orders.>", "python-peer", config=config)
+    config = ConsumerConfig(ack_policy=AckPolicy.ALL, max_ack_pending=2 * BATCH, inactive_threshold=10)
+    # A durable one, as a service has; one for each run, because the server remembers how far it got.
+    consumer = await client.jetstream().pull_subscribe("orders.>", f"python-{os.getpid()}", config=config)
     sequence = 0
     while sequence < last:
         messages = await consumer.fetch(min(BATCH, last - sequence), timeout=5)
@@ -70,9 +72,6 @@ async def replay(url, last, path):
         await messages[-1].ack()
     print("done", flush=True)
     sys.stdin.read()
-    await consumer.unsubscribe()
-    await client.jetstream().delete_consumer("ORDERS", "python-peer")
-    await client.close()
 
 
 if __name__ == "__main__":

@@ -177,21 +177,31 @@ async fn a_slow_subscriber_holds_nobody_back_and_comes_back_later() {
     assert_eq!(bench.source.readers(STREAM), 1);
 }
 
-#[tokio::test]
-async fn subscribers_that_starve_each_other_in_turn_keep_sharing() {
+/// Two subscribers in four stretches, in each of which one soon has nothing left while the other's queue is
+/// full, since the other begins later; the lanes of the readers it took. The clock stands while they work.
+async fn lanes_when_one_begins_later_by(delay: Duration) -> Vec<Lane> {
     let bench = Bench::with_events(60_000);
     let (mut one, mut other) = tokio::join!(bench.subscribe(0), bench.subscribe(0));
-    // One has nothing left while the other's queue is full; the other takes a moment until it goes on.
     for place in (15_000..=60_000).step_by(15_000) {
         let later = async {
-            for _ in 0..50 {
-                tokio::task::yield_now().await;
-            }
+            tokio::time::sleep(delay).await;
             other.read_to(place).await;
         };
         tokio::join!(one.read_to(place), later);
     }
-    assert_eq!(bench.lanes(), [Lane::Replay, Lane::Live]);
+    bench.lanes()
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribers_that_starve_each_other_a_little_keep_sharing() {
+    let lanes = lanes_when_one_begins_later_by(Duration::from_millis(20)).await;
+    assert_eq!(lanes, [Lane::Replay, Lane::Live]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribers_that_starve_each_other_for_long_stop_sharing() {
+    let lanes = lanes_when_one_begins_later_by(Duration::from_millis(150)).await;
+    assert!(lanes.len() > 2, "{lanes:?}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::definition::Definition;
 use crate::store::StoreError;
 
 /// How long to wait for a lock that another program holds on the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// SQLite's own page cache, in KiB. Rows are cached before it; it serves the inner pages of the B-trees.
 const PAGE_CACHE_KIB: i64 = 32 * 1024;

@@ -1,6 +1,8 @@
 //! What the tutorials show: a durable consumer with explicit acknowledgements; each event is one transaction and
 //! one acknowledgement. The transaction holds the sequence too, so that a redelivery could be told.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Error, Result};
 use async_nats::jetstream::consumer::pull;
 use futures::TryStreamExt as _;
@@ -15,6 +17,7 @@ pub(super) async fn run(job: &Job) -> Result<()> {
     let name = format!("tutorial-{}", std::process::id());
     let config = pull::Config {
         durable_name: Some(name),
+        inactive_threshold: Duration::from_secs(10),
         ..Default::default()
     };
     let consumer = job.stream().await?.create_consumer(config).await?;

@@ -18,8 +18,19 @@ use crate::source::conformance::{LIMITS, next, soon, take};
 use crate::source::position::{self, Resume};
 use crate::source::shared::SharedReaders;
 
-/// How long reading may take to go on after the server is back.
-const BACK_WITHIN: Duration = Duration::from_secs(3);
+/// How long the first event of a new reader may take once the server is back. It takes well under 3 s where
+/// nothing else runs; on a busy machine the bound only tells "soon" from "after some timeout".
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the real time is of interest even where the bound holds"
+)]
+fn assert_soon_after(back: Instant) {
+    let took = back.elapsed();
+    eprintln!("the first event came {took:?} after the server was back");
+    assert!(took < BACK_WITHIN, "{took:?}");
+}
 
 /// Where reading goes on after `at`, as soon as the server can say.
 async fn resume(source: &JetStreamSource, at: Position) -> Resume {
@@ -43,9 +54,9 @@ async fn a_restart_while_idle_after_a_resume_repeats_nothing() {
     assert!(matches!(error, SourceError::Interrupted { .. }), "{error}");
     assert_eq!(soon(resume(&server.source, at)).await.after, 1_000);
     let mut again = server.read(at.sequence).await;
-    assert!(back.elapsed() < BACK_WITHIN);
     server.publish("orders.1", &[], b"1001").await;
     assert_eq!(take(&mut again, 1).await[0].sequence, 1_001);
+    assert_soon_after(back);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,16 +113,21 @@ struct Follower {
     /// It reads no further than the batch in which this lies.
     limit: watch::Sender<Sequence>,
     at: watch::Receiver<Position>,
+    /// Subscriptions that have given an event.
+    begun: watch::Receiver<u64>,
 }
 
 impl Follower {
     fn start(url: &str) -> Self {
         let (limit, limited) = watch::channel(0);
         let (progress, at) = watch::channel(Position::default());
+        let (beginnings, begun) = watch::channel(0);
+        let source = Arc::new(source(url));
         Self {
-            task: tokio::spawn(Self::follow(Arc::new(source(url)), limited, progress)),
+            task: tokio::spawn(Self::follow(source, limited, progress, beginnings)),
             limit,
             at,
+            begun,
         }
     }
 
@@ -119,6 +135,7 @@ impl Follower {
         source: Arc<JetStreamSource>,
         mut limit: watch::Receiver<Sequence>,
         progress: watch::Sender<Position>,
+        beginnings: watch::Sender<u64>,
     ) {
         let readers = SharedReaders::new(source.clone(), LIMITS);
         let mut at = Position::default();
@@ -129,7 +146,11 @@ impl Follower {
             let Ok(mut subscription) = readers.subscribe(STREAM, at).await else {
                 continue;
             };
+            let mut begun = false;
             while let Ok(batch) = subscription.next().await {
+                if !std::mem::replace(&mut begun, true) {
+                    beginnings.send_modify(|count| *count += 1);
+                }
                 assert_continues(&batch, at);
                 at = batch.through();
                 progress.send_replace(at);
@@ -147,6 +168,12 @@ impl Follower {
     async fn read_live_to(&mut self, place: Sequence) {
         self.limit.send_replace(Sequence::MAX);
         self.until(place).await;
+    }
+
+    /// Waits for the first event of a further subscription than the first `count`.
+    async fn until_begun_again(&mut self, count: u64) {
+        let begun = soon(self.begun.wait_for(|&begun| begun > count)).await;
+        assert!(begun.is_ok(), "a wrong event");
     }
 
     async fn until(&mut self, place: Sequence) {
@@ -190,12 +217,14 @@ impl Server {
     async fn kill_under(&mut self, follower: &mut Follower, count: u64) {
         self.nats.kill();
         let place = follower.at.borrow().sequence + count;
+        let before = *follower.begun.borrow();
         self.nats.restart();
         let back = Instant::now();
         let limit = place.max(*follower.limit.borrow());
         follower.limit.send_replace(limit);
+        follower.until_begun_again(before).await;
+        assert_soon_after(back);
         follower.until(place).await;
-        assert!(back.elapsed() < BACK_WITHIN, "{:?}", back.elapsed());
     }
 
     async fn position(&self, sequence: Sequence) -> Position {
