@@ -56,7 +56,7 @@ impl Beside {
             status.code == 0 && shown,
             "`foldline status` does not show it: {status:?}"
         );
-        let lines = self.host.log().lines_with(&["refused", file]);
+        let lines = self.host.log().wait_for(&["refused", file]);
         assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
         assert!(
             lines[0].contains(error) && lines[0].contains(hint),
@@ -255,7 +255,7 @@ impl Beside {
         let lines = self
             .host
             .log()
-            .lines_with(&["refused", "order-summary.wasm", error]);
+            .wait_for(&["refused", "order-summary.wasm", error]);
         assert_eq!(lines.len(), 1, "it is logged once: {lines:?}");
         self.assert_ledger_goes_on();
     }

@@ -29,11 +29,7 @@ fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
     assert_eq!(ready.code, 503, "{ready:?}");
     assert!(ready.body.to_string().contains(error), "{ready:?}");
     assert_eq!(host.get("/livez").code, 200);
-    let lines = host.log().lines_with(&["ledger", error]);
-    assert!(
-        lines.iter().any(|line| line.contains(hint)),
-        "the log does not say it: {lines:?}"
-    );
+    host.log().wait_for(&["ledger", error, hint]);
     let status = host.cli(&["status"]);
     let shown = status.stdout.contains(state) && status.stdout.contains(error);
     assert!(
@@ -130,4 +126,69 @@ fn subjects_of_several_streams_are_refused_until_one_is_named() {
     named.restart();
     let last = orders.publish_one("orders.o-1.OrderPlaced", "{}", &[]);
     assert_each_event_once_in_order(&named, last);
+}
+
+#[test]
+fn a_server_that_goes_away_is_named_and_its_rows_are_served_until_it_is_back() {
+    let mut nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::start(&nats.url(), &["ledger"]);
+    let last = stream.publish(&Orders::new(1).events(500));
+    assert_each_event_once_in_order(&host, last);
+
+    nats.kill();
+    assert_says(&host, "starting", &nats.url(), "nats-server");
+    let head = host
+        .row("ledger", "heads", "head")
+        .expect("its rows are still served");
+    assert_eq!(head["last_sequence"], last, "{head}");
+
+    nats.restart();
+    assert_goes_live(&mut host, &stream);
+}
+
+#[test]
+fn a_stream_that_was_replaced_stops_the_projection_and_keeps_its_rows() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    let last = stream.publish(&Orders::new(1).events(500));
+    host.wait_applied("ledger", last);
+
+    stream.delete();
+    assert_says(&host, "starting", "ORDERS", "create the stream");
+    let other = Stream::of_orders(&nats.url());
+    other.publish(&Orders::new(2).events(600));
+    assert_says(
+        &host,
+        "failed",
+        "not the one this read model was built from",
+        "replaced on purpose",
+    );
+    let head = host
+        .row("ledger", "heads", "head")
+        .expect("its rows are still served");
+    assert_eq!(
+        (&head["last_sequence"], &head["events"]),
+        (&last.into(), &last.into()),
+        "{head}"
+    );
+}
+
+#[test]
+fn events_that_are_deleted_before_they_were_read_stop_the_projection() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
+
+    host.kill();
+    stream.publish(&Orders::new(2).events(500));
+    stream.purge_before(601);
+    host.restart();
+    assert_says(&host, "failed", "events 501 to 600", "restore");
+    let head = host
+        .row("ledger", "heads", "head")
+        .expect("its rows are still served");
+    assert_eq!(head["last_sequence"], 500, "{head}");
 }

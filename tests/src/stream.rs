@@ -191,6 +191,30 @@ impl Stream {
         self.runtime.block_on(names).expect("the server answers")
     }
 
+    /// Deletes the stream and everything in it.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn delete(&self) {
+        let deleted = self.context.delete_stream(&self.name);
+        self.runtime
+            .block_on(deleted)
+            .expect("the stream is deleted");
+    }
+
+    /// Deletes the messages before `sequence`, as a limit on age does.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn purge_before(&self, sequence: u64) {
+        let purged = async {
+            let stream = self.context.get_stream(&self.name).await?;
+            stream.purge().sequence(sequence).await?;
+            anyhow::Ok(())
+        };
+        self.runtime.block_on(purged).expect("the stream is purged");
+    }
+
     /// The sequence of the newest message.
     ///
     /// # Panics

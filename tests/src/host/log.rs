@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::wait::wait_until;
+
 /// Says where the host answers, as in `… serves http://127.0.0.1:41234, …`.
 const SERVES: &str = "serves http://";
 
@@ -20,6 +22,17 @@ impl Log {
             .iter()
             .filter(|line| parts.iter().all(|part| line.contains(part)));
         matching.cloned().collect()
+    }
+
+    /// The same, once there is one: what is logged arrives a little after it shows elsewhere.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    pub fn wait_for(&self, parts: &[&str]) -> Vec<String> {
+        wait_until(&format!("the log says {parts:?}"), || {
+            Some(self.lines_with(parts)).filter(|lines| !lines.is_empty())
+        })
     }
 
     /// Lines so far.

@@ -5,7 +5,9 @@
 #[allow(
     missing_docs,
     unsafe_code,
-    reason = "generated; projection.wit documents every item"
+    clippy::all,
+    clippy::pedantic,
+    reason = "wit-bindgen writes this; projection.wit documents every item"
 )]
 mod bindings {
     wit_bindgen::generate!({
