@@ -1,5 +1,6 @@
 //! What was measured: a table for people, and JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -172,6 +173,24 @@ fn findings(all: &[Finding]) -> Table {
             &spread,
             finding.unit,
             finding.goal,
+        ]);
+    }
+    table
+}
+
+/// What each component took of a profile with `frequency` samples per second.
+pub(crate) fn components(samples: &BTreeMap<&str, u64>, frequency: u32, events: u64) -> Table {
+    let total: u64 = samples.values().sum();
+    let mut sorted: Vec<_> = samples.iter().collect();
+    sorted.sort_by_key(|(_, samples)| std::cmp::Reverse(**samples));
+    let mut table = table(&["processor time of the host", "part", "µs/event"]);
+    for (name, samples) in sorted {
+        let (samples, seconds) = (*samples as f64, *samples as f64 / f64::from(frequency));
+        let part = format!("{:.1} %", 100.0 * samples / total as f64);
+        table.add_row([
+            (*name).to_owned(),
+            part,
+            shown(seconds * 1e6 / events as f64),
         ]);
     }
     table
