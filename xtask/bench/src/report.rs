@@ -135,6 +135,7 @@ fn replays(all: &[Series]) -> Table {
         "cpu µs/event",
         "server µs/event",
         "peak MiB",
+        "written MiB",
     ]);
     for series in all {
         let seconds = series.spread(|replay| replay.seconds);
@@ -146,6 +147,10 @@ fn replays(all: &[Series]) -> Table {
                     .median
             )
         };
+        let mebibytes = |bytes: fn(&Replay) -> u64| {
+            let median = series.spread(|replay| bytes(replay) as f64).median;
+            format!("{:.0}", median / 1024.0 / 1024.0)
+        };
         table.add_row([
             series.name.to_owned(),
             format!("{:.2}", seconds.median),
@@ -153,10 +158,8 @@ fn replays(all: &[Series]) -> Table {
             format!("{:.0}", series.spread(Replay::rate).median),
             per_event(|replay| replay.cpu),
             per_event(|replay| replay.server_cpu),
-            format!(
-                "{:.0}",
-                series.spread(|replay| replay.peak as f64).median / 1024.0 / 1024.0
-            ),
+            mebibytes(|replay| replay.peak),
+            mebibytes(|replay| replay.written),
         ]);
     }
     table
