@@ -2,7 +2,7 @@
 //! one machine, in one run.
 //!
 //! [`orders`] makes the events, [`load`] publishes them to a [`server`], and together they are the [`stage`].
-//! [`replay`] times one contender on it: the [`host`], or a [`peer`], each a [`child`] process. [`replays`] lets them
+//! [`mod@replay`] times one contender on it: the [`host`], or a [`peer`], each a [`child`] process. [`replays`] lets them
 //! take turns and compares their [`rows`]; [`measure`] has everything that is no replay; [`report`] says what was found, on which [`machine`].
 
 #![allow(
