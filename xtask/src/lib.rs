@@ -3,7 +3,7 @@
 //! In reading order: [`workspace`] knows the folders, [`process`] runs other programs, [`step`] and
 //! [`failure`] are what a person sees of it. [`setup`] finds or installs the Wasm target and
 //! nats-server, [`guests`] builds the projection modules, [`mod@test`] runs every check, [`demo`]
-//! and [`bench`] hand over to the crates in `xtask/demo` and `xtask/bench`, which use this library too.
+//! and [`mod@bench`] hand over to the crates in `xtask/demo` and `xtask/bench`, which use this library too.
 
 #![allow(
     clippy::print_stdout,

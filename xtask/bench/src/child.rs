@@ -35,6 +35,8 @@ pub(crate) struct Usage {
     pub(crate) cpu: f64,
     /// Largest resident memory, in bytes.
     pub(crate) peak: u64,
+    /// Handed to the kernel to be written, in bytes: to files, and little to sockets.
+    pub(crate) written: u64,
 }
 
 impl Child {
@@ -149,15 +151,22 @@ pub(crate) fn usage(id: u32) -> Result<Usage> {
         let path = format!("/proc/{id}/{file}");
         fs::read_to_string(&path).with_context(|| format!("reading {path}"))
     };
-    let (stat, status) = (read("stat")?, read("status")?);
+    let (stat, status, io) = (read("stat")?, read("status")?, read("io")?);
     let cpu =
         ticks(&stat).context("/proc/PID/stat has another form than expected")? / TICKS_PER_SECOND;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let (peak, written) = (number(&status, "VmHWM:"), number(&io, "wchar:"));
     Ok(Usage {
         cpu,
-        peak: peak.unwrap_or(0) * 1024,
+        peak: peak * 1024,
+        written,
     })
+}
+
+/// The number behind `name` at the beginning of a line; 0 where there is none.
+fn number(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let digits = value.and_then(|value| value.split_whitespace().next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// User and system time, the 14th and 15th field. The second one, in brackets, may hold spaces.

@@ -127,8 +127,7 @@ fn replay(
         replays::measure(&stage, &contenders, setting.runs, config)
     })?;
     if is_profiled {
-        let file = step("profile one replay", || profile::record(&stage, config))?;
-        println!("    {}", file.display());
+        step("profile one replay", || profile::record(&stage, config))?;
     }
     let findings = report::compare(&replays);
     Ok((replays, findings))

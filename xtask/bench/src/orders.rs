@@ -82,7 +82,6 @@ pub(crate) struct OrderEvents {
 struct Due {
     at: u64,
     order: u64,
-    customer: u32,
     cents: u64,
     step: Step,
 }
@@ -153,7 +152,6 @@ impl OrderEvents {
         let due = Due {
             at,
             order: self.placed,
-            customer,
             cents,
             step: Step::Pay,
         };
@@ -192,12 +190,12 @@ impl OrderEvents {
     }
 
     fn envelope(&mut self, kind: &str, due: &Due, version: u32, payload: &str) -> OrderEvent {
-        let (id, customer, number) = (self.ids.id(due.order), due.customer, self.made);
+        let (id, number) = (self.ids.id(due.order), self.made);
         let time = timestamp(number);
         let payload = format!(
             "{{\"eventId\":\"evt-{number:010}\",\"eventType\":\"{kind}\",\"aggregateId\":\"{id}\",\
              \"aggregateType\":\"Order\",\"timestamp\":\"{time}\",\"version\":{version},\"payload\":{payload},\
-             \"metadata\":{{\"correlationId\":\"corr-{:010}\",\"userId\":\"cust-{customer:05}\",\
+             \"metadata\":{{\"correlationId\":\"corr-{:010}\",\
              \"schemaVersion\":1}}}}",
             due.order
         );

@@ -52,6 +52,8 @@ pub(crate) struct Replay {
     pub(crate) server_cpu: f64,
     /// Largest resident memory of the contender, in bytes.
     pub(crate) peak: u64,
+    /// What the contender wrote, in bytes.
+    pub(crate) written: u64,
     /// Over the rows; none for who keeps none.
     pub(crate) rows: Option<String>,
 }
@@ -170,6 +172,7 @@ fn time(
         cpu,
         server_cpu,
         peak: usage.peak,
+        written: usage.written,
         rows,
     })
 }
@@ -198,6 +201,7 @@ fn host(
         cpu: usage.cpu,
         server_cpu: server.cpu - before.cpu,
         peak: usage.peak,
+        written: usage.written,
         rows: Some(rows),
     })
 }

@@ -1,5 +1,6 @@
 //! What was measured: a table for people, and JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -134,6 +135,7 @@ fn replays(all: &[Series]) -> Table {
         "cpu µs/event",
         "server µs/event",
         "peak MiB",
+        "written MiB",
     ]);
     for series in all {
         let seconds = series.spread(|replay| replay.seconds);
@@ -145,6 +147,10 @@ fn replays(all: &[Series]) -> Table {
                     .median
             )
         };
+        let mebibytes = |bytes: fn(&Replay) -> u64| {
+            let median = series.spread(|replay| bytes(replay) as f64).median;
+            format!("{:.0}", median / 1024.0 / 1024.0)
+        };
         table.add_row([
             series.name.to_owned(),
             format!("{:.2}", seconds.median),
@@ -152,10 +158,8 @@ fn replays(all: &[Series]) -> Table {
             format!("{:.0}", series.spread(Replay::rate).median),
             per_event(|replay| replay.cpu),
             per_event(|replay| replay.server_cpu),
-            format!(
-                "{:.0}",
-                series.spread(|replay| replay.peak as f64).median / 1024.0 / 1024.0
-            ),
+            mebibytes(|replay| replay.peak),
+            mebibytes(|replay| replay.written),
         ]);
     }
     table
@@ -172,6 +176,24 @@ fn findings(all: &[Finding]) -> Table {
             &spread,
             finding.unit,
             finding.goal,
+        ]);
+    }
+    table
+}
+
+/// What each component took of a profile with `frequency` samples per second.
+pub(crate) fn components(samples: &BTreeMap<&str, u64>, frequency: u32, events: u64) -> Table {
+    let total: u64 = samples.values().sum();
+    let mut sorted: Vec<_> = samples.iter().collect();
+    sorted.sort_by_key(|(_, samples)| std::cmp::Reverse(**samples));
+    let mut table = table(&["processor time of the host", "part", "µs/event"]);
+    for (name, samples) in sorted {
+        let (samples, seconds) = (*samples as f64, *samples as f64 / f64::from(frequency));
+        let part = format!("{:.1} %", 100.0 * samples / total as f64);
+        table.add_row([
+            (*name).to_owned(),
+            part,
+            shown(seconds * 1e6 / events as f64),
         ]);
     }
     table
