@@ -175,6 +175,17 @@ fn a_file_overwritten_with_a_module_that_runs_elsewhere_is_refused_and_goes_on_w
 }
 
 #[test]
+fn of_two_files_with_one_name_at_the_start_the_first_by_file_name_runs() {
+    let mut beside = Beside::new(&["ledger"]);
+    beside.host.end_with("TERM");
+    beside.host.drop_module("z-copy.wasm", &module("ledger"));
+    beside.host.restart();
+
+    beside.assert_refused("z-copy.wasm", "already runs from ledger.wasm", "remove one");
+    assert_eq!(beside.host.status("ledger")["file"], "ledger.wasm");
+}
+
+#[test]
 fn another_version_or_definition_is_refused_and_the_running_one_goes_on() {
     let mut beside = Beside::new(&["ledger", "order-summary"]);
     let last = beside.stream.last_sequence();

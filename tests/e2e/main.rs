@@ -16,6 +16,7 @@ mod bad_usage;
 mod command_line;
 mod exact_rows;
 mod examples;
+mod faults_together;
 mod freshness;
 mod host_crashes;
 mod isolation;

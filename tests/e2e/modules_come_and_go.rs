@@ -60,3 +60,54 @@ fn a_module_that_is_missing_at_a_restart_goes_on_when_it_is_back() {
     host.drop_module("ledger-again.wasm", &module("ledger"));
     assert_each_event_once_in_order(&host, last);
 }
+
+#[test]
+fn a_module_file_that_is_renamed_again_and_again_misses_nothing() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_state("ledger", "live");
+    let mut orders = Orders::new(1);
+
+    let (mut from, mut to) = ("ledger.wasm", "renamed.wasm");
+    for _ in 0..6 {
+        // Enough to be at work when the run under the new name takes over.
+        stream.publish(&orders.events(5_000));
+        host.rename_module(from, to);
+        stream.publish(&orders.events(1_000));
+        host.wait_status("ledger", &format!("runs from {to}"), |status| {
+            status["file"] == to && status["status"] != "stopped"
+        });
+        (from, to) = (to, from);
+    }
+
+    assert_each_event_once_in_order(&host, 36_000);
+    assert!(
+        host.log().lines_with(&["ERROR"]).is_empty(),
+        "{}",
+        host.log()
+    );
+}
+
+#[test]
+fn a_module_that_is_taken_out_and_put_back_at_once_misses_nothing() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_state("ledger", "live");
+    let mut orders = Orders::new(1);
+
+    for _ in 0..6 {
+        stream.publish(&orders.events(3_000));
+        host.remove_module("ledger.wasm");
+        host.wait_state("ledger", "stopped");
+        host.drop_module("ledger.wasm", &module("ledger"));
+    }
+
+    assert_each_event_once_in_order(&host, 18_000);
+    assert!(
+        host.log().lines_with(&["ERROR"]).is_empty(),
+        "{}",
+        host.log()
+    );
+}

@@ -115,7 +115,8 @@ impl Stream {
     /// # Panics
     /// If the server stays away.
     pub fn publish_through_crashes(&self, history: &[Event]) -> u64 {
-        wait_within(LONG, "the server takes the events", || {
+        // Every message is a write to the disk, which may be slow.
+        wait_within(5 * LONG, "the server takes the events", || {
             let attempt = self.runtime.block_on(self.continue_history(history));
             attempt
                 .inspect_err(|error| eprintln!("publishing was interrupted: {error:#}"))

@@ -34,6 +34,15 @@ impl Host {
         }
     }
 
+    /// Gives a file in the modules folder another name.
+    ///
+    /// # Panics
+    /// If it is not there.
+    pub fn rename_module(&self, from: &str, to: &str) {
+        let modules = self.modules();
+        fs::rename(modules.join(from), modules.join(to)).expect("the module can be renamed");
+    }
+
     /// Takes a file out of the modules folder.
     ///
     /// # Panics
