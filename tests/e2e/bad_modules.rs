@@ -168,7 +168,7 @@ fn a_file_overwritten_with_a_module_that_runs_elsewhere_is_refused_and_goes_on_w
         .drop_module("ledger.wasm", &module("order-summary"));
     beside.assert_refused(
         "ledger.wasm",
-        "already runs from order_summary.wasm",
+        "already runs from order-summary.wasm",
         "remove one",
     );
     beside.assert_ledger_goes_on();
