@@ -136,12 +136,12 @@ impl GuestInstance {
     /// Starts an instance of `module` over `session`.
     ///
     /// # Errors
-    /// The fault, and the session back, if the module traps while it starts.
+    /// If the module traps while it starts.
     pub fn new(
         module: GuestModule,
         limits: GuestLimits,
         session: Session,
-    ) -> Result<Self, (Box<GuestFault>, Session)> {
+    ) -> Result<Self, Box<GuestFault>> {
         let state = GuestState::new(module.definition.name.as_str().into(), limits);
         let mut store = confined(module.pre.engine(), state);
         match module.pre.instantiate(&mut store) {
@@ -153,7 +153,7 @@ impl GuestInstance {
                     guest,
                 })
             }
-            Err(error) => Err((Box::new(fault(&store, error)), session)),
+            Err(error) => Err(Box::new(fault(&store, error))),
         }
     }
 

@@ -286,5 +286,5 @@ fn start(
     limits: GuestLimits,
     session: Session,
 ) -> Result<GuestInstance, Failure> {
-    GuestInstance::new(module, limits, session).map_err(|(fault, _)| Failure::Start(fault))
+    GuestInstance::new(module, limits, session).map_err(Failure::Start)
 }
