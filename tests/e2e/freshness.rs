@@ -24,7 +24,9 @@ fn what_was_acknowledged_is_read_with_its_sequence() {
             "payload":{{"customerId":"me","items":[],"totalAmount":{round}}}}}"#
         );
         let sequence = stream.publish_one(&format!("orders.{id}.OrderPlaced"), &payload, &[]);
-        let path = format!("/v1/read-models/order-summary/orders/{id}?min_sequence={sequence}");
+        let path = format!(
+            "/v1/read-models/order-summary/orders/{id}?min_sequence={sequence}&timeout=60s"
+        );
         let answer = host.get(&path);
         assert_eq!(answer.code, 200, "{answer:?}");
         assert_eq!(answer.body["total"].as_f64(), Some(f64::from(round)));
@@ -67,7 +69,7 @@ fn a_client_that_waits_is_answered_when_the_event_comes() {
             .map(|ahead| {
                 let wanted = last + ahead;
                 let path =
-                    format!("/v1/read-models/ledger/heads/head?min_sequence={wanted}&timeout=25s");
+                    format!("/v1/read-models/ledger/heads/head?min_sequence={wanted}&timeout=60s");
                 let host = &host;
                 scope.spawn(move || (wanted, host.get(&path)))
             })

@@ -3,16 +3,19 @@
 use foldline_tests::guests::module;
 use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
-use foldline_tests::orders::{Event, Orders};
+use foldline_tests::orders::Orders;
 use foldline_tests::stream::Stream;
 use serde_json::Value;
 
 use crate::examples::assert_each_event_once_in_order;
 
+/// Many seconds of work on any machine.
+const STEPS_MAX: u64 = 64_000_000_000;
+
 /// A host whose modules may take their time.
 fn patient_host(url: &str) -> Host {
     let mut host =
-        Host::new(url).configured("[limits]\ncall_ms = 120000\n[host]\ndrain_ms = 500\n");
+        Host::new(url).configured("[limits]\ncall_ms = 3600000\n[host]\ndrain_ms = 500\n");
     for name in ["order-summary", "ledger"] {
         host.drop_module(&format!("{name}.wasm"), &module(name));
     }
@@ -64,20 +67,22 @@ fn a_slow_projection_comes_after_and_misses_nothing() {
     let mut orders = Orders::new(1);
     host.wait_applied("ledger", stream.publish(&orders.events(100)));
 
-    let mut events: Vec<Event> = Vec::new();
-    for _ in 0..5 {
-        spin(&stream, 2_000_000_000);
-        events = orders.events(4_000);
-        stream.publish(&events);
+    // How long a step takes is the machine's affair: where they were too few to be slow, more are asked for.
+    let (mut steps, mut times_behind) = (500_000_000, 0);
+    while times_behind < 3 {
+        spin(&stream, steps);
+        let last = stream.publish(&orders.events(4_000));
+        host.wait_applied("order-summary", last);
+        if host.checkpoint("ledger") < last {
+            times_behind += 1;
+        } else {
+            steps *= 2;
+        }
+        assert!(
+            steps <= STEPS_MAX,
+            "order-summary is never ahead: it waits for the ledger"
+        );
     }
-    let last = stream.last_sequence();
-    host.wait_applied("order-summary", last);
-    let behind = host.status("ledger");
-    assert!(
-        behind["checkpoint"].as_u64().unwrap() < last,
-        "it is slow: {behind}"
-    );
 
-    assert_each_event_once_in_order(&host, last);
-    assert_eq!(events.len(), 4_000);
+    assert_each_event_once_in_order(&host, stream.last_sequence());
 }

@@ -1,7 +1,7 @@
 //! Clients read during a catch-up: no error, no torn row, and nobody goes back in time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use foldline_tests::guests::module;
 use foldline_tests::host::{Answer, Host};
@@ -9,14 +9,21 @@ use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
 use foldline_tests::seed;
 use foldline_tests::stream::Stream;
-use foldline_tests::wait::wait_until;
+use foldline_tests::wait::{LONG, wait_until, wait_within};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use crate::examples::{ALL, number, sum_up_to};
 
-const EVENTS: u64 = 60_000;
+/// Events that are in the stream before the host starts.
+const PAST: usize = 30_000;
+
+/// Events of each piece that follows, until enough was read.
+const MORE: usize = 2_000;
+
+/// Answers of a projection that was not at the stream's end.
+const ENOUGH: usize = 200;
 
 /// Clients that read at the same time.
 const CLIENTS: u64 = 4;
@@ -26,32 +33,71 @@ fn clients_reading_during_a_catch_up_see_no_error_and_no_torn_row() {
     let seed = seed();
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
-    stream.publish(&Orders::new(seed).events(usize::try_from(EVENTS).unwrap()));
-    // Small batches are many commits: the more of them, the more reads have one come between.
-    let mut host = Host::new(&nats.url()).configured("[limits]\nbatch_events = 20\n");
+    let mut orders = Orders::new(seed);
+    let course = Course::new(stream.publish(&orders.events(PAST)));
+    // The more commits, the more reads have one come between.
+    let small = "[limits]\nbatch_events = 20\n[store]\ncommit_events = 20\n";
+    let mut host = Host::new(&nats.url()).configured(small);
     for name in ALL {
         host.drop_module(&format!("{name}.wasm"), &module(name));
     }
     host.restart();
     wait_until("every projection has begun", || {
         ALL.iter()
-            .all(|name| host.checkpoint(name) > 0)
+            .all(|name| host.checkpoint(name) >= 100)
             .then_some(())
     });
 
-    let during = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        let _ends_the_clients = Ends(&course);
         for client in 0..CLIENTS {
-            let (host, during) = (&host, &during);
-            scope.spawn(move || Client::new(host, seed + client).read_until_caught_up(during));
+            let (host, course) = (&host, &course);
+            scope.spawn(move || Client::new(host, seed + client).read_to_the_end(course));
         }
+        // A fast host has caught up before much is read: then the stream goes on, as long as it takes.
+        wait_within(2 * LONG, "enough was read during the catch-up", || {
+            course.goes_on(MORE as u64);
+            let last = stream.publish(&orders.events(MORE));
+            host.wait_applied("ledger", last);
+            (course.during.load(Ordering::Relaxed) >= ENOUGH).then_some(())
+        });
     });
-    let during = during.into_inner();
-    eprintln!("{during} answers during the catch-up");
-    assert!(
-        during > 50,
-        "only {during} answers came during the catch-up: it proves nothing"
-    );
+}
+
+/// What publisher and clients know of each other.
+struct Course {
+    /// The stream's last sequence, set before the events up to it come.
+    end: AtomicU64,
+    is_last: AtomicBool,
+    /// Answers that came before their projection was at the end.
+    during: AtomicUsize,
+}
+
+impl Course {
+    fn new(end: u64) -> Self {
+        Self {
+            end: AtomicU64::new(end),
+            is_last: AtomicBool::new(false),
+            during: AtomicUsize::new(0),
+        }
+    }
+
+    fn goes_on(&self, events: u64) {
+        self.end.fetch_add(events, Ordering::SeqCst);
+    }
+
+    fn end(&self) -> u64 {
+        self.end.load(Ordering::SeqCst)
+    }
+}
+
+/// Says that nothing more comes, also when the test fails: a scope waits for all of its threads.
+struct Ends<'a>(&'a Course);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.is_last.store(true, Ordering::SeqCst);
+    }
 }
 
 /// One client, and how far it has seen each projection.
@@ -71,11 +117,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn read_until_caught_up(&mut self, during: &AtomicUsize) {
-        while ALL
-            .iter()
-            .any(|name| self.seen.get(name).is_none_or(|&seen| seen < EVENTS))
-        {
+    fn read_to_the_end(&mut self, course: &Course) {
+        while !course.is_last.load(Ordering::SeqCst) || self.is_behind(course.end()) {
             let sequence = match self.random.random_range(0..7) {
                 0 => self.head(),
                 1 => self.newest_entries(),
@@ -83,10 +126,18 @@ impl<'a> Client<'a> {
                 3 => self.shipped_orders(),
                 4 => self.best_products(),
                 5 => self.one_customer(),
-                _ => self.what_is_to_come(),
+                _ => self.what_is_to_come(course.end()),
             };
-            during.fetch_add(usize::from(sequence < EVENTS), Ordering::Relaxed);
+            let early = sequence < course.end();
+            course
+                .during
+                .fetch_add(usize::from(early), Ordering::Relaxed);
         }
+    }
+
+    fn is_behind(&self, end: u64) -> bool {
+        ALL.iter()
+            .any(|name| self.seen.get(name).is_none_or(|&seen| seen < end))
     }
 
     /// Asks; the answer is none of an earlier time than the last one.
@@ -169,10 +220,10 @@ impl<'a> Client<'a> {
     }
 
     /// Waits for events that are not applied yet.
-    fn what_is_to_come(&mut self) -> u64 {
+    fn what_is_to_come(&mut self, end: u64) -> u64 {
         let seen = self.seen.get("order-summary").copied().unwrap_or_default();
-        let wanted = (seen + self.random.random_range(0..3_000)).min(EVENTS);
-        let query = format!("orders?limit=5&min_sequence={wanted}&timeout=20s");
+        let wanted = (seen + self.random.random_range(0..3_000)).min(end);
+        let query = format!("orders?limit=5&min_sequence={wanted}&timeout=60s");
         let (rows, sequence) = self.list("order-summary", &query);
         assert!(sequence >= wanted, "{sequence} is before {wanted}");
         rows.iter().for_each(assert_whole);

@@ -1,7 +1,7 @@
 //! A real nats-server with JetStream, for tests: a port and a store of its own, killed on drop.
 
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// Longest time a server may take until it answers.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The server's configuration, in its folder.
 const CONFIG: &str = "nats-server.conf";
@@ -21,7 +21,7 @@ const SYNCED: &str = "jetstream { sync_interval: always }";
 #[derive(Debug)]
 pub struct NatsServer {
     folder: tempfile::TempDir,
-    port: u16,
+    port: Port,
     process: Option<Child>,
 }
 
@@ -47,13 +47,13 @@ impl NatsServer {
     /// # Panics
     /// As [`start`](Self::start).
     pub fn start_with(config: &str) -> Self {
-        // Another process may take the port between the search and the start.
+        // A program that knows nothing of reservations may take the port between the search and the start.
         for _ in 0..10 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             std::fs::write(folder.path().join(CONFIG), config).expect("the config can be written");
             let mut server = Self {
                 folder,
-                port: free_port(),
+                port: Port::reserve(),
                 process: None,
             };
             if server.spawn().is_ok() {
@@ -65,7 +65,7 @@ impl NatsServer {
 
     /// `nats://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port.number)
     }
 
     /// Kills it without warning, as `kill -9` does. The store stays.
@@ -111,7 +111,7 @@ impl NatsServer {
             .arg("--config")
             .arg(self.folder.path().join(CONFIG))
             .args(["--addr", "127.0.0.1", "--port"])
-            .arg(self.port.to_string())
+            .arg(self.port.number.to_string())
             .arg("--store_dir")
             .arg(self.store())
             .stdin(Stdio::null())
@@ -140,7 +140,7 @@ impl NatsServer {
             if let Some(status) = process.try_wait()? {
                 bail!("nats-server ended with {status}");
             }
-            if greets(self.port) {
+            if greets(self.port.number) {
                 return Ok(());
             }
             // The server has no way to call us: ask again, with a pause.
@@ -167,13 +167,31 @@ fn greets(port: u16) -> bool {
     read.is_ok() && line.starts_with("INFO ")
 }
 
-/// A free port below those that the system gives to outgoing connections: a client that tries to reconnect to
-/// a port in that range while the server is down can take the port itself.
-fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(15_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+/// A TCP port of 127.0.0.1 that no other test on this machine gets, also not while the server is down: two
+/// servers that are started at the same moment must not be taken for each other, and one that was killed must
+/// be able to come back.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    /// Nothing is sent over it. UDP ports are a space of their own, and the system lets one process have each.
+    _reservation: UdpSocket,
+}
+
+impl Port {
+    /// A free port below those that the system gives to outgoing connections: a client that tries to reconnect
+    /// to a port in that range while the server is down can take the port itself.
+    fn reserve() -> Self {
+        loop {
+            let number = rand::random_range(15_000..32_000);
+            let Ok(reservation) = UdpSocket::bind(("127.0.0.1", number)) else {
+                continue;
+            };
+            if TcpListener::bind(("127.0.0.1", number)).is_ok() {
+                return Self {
+                    number,
+                    _reservation: reservation,
+                };
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The modules folder: which files are there, and what became of each.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -71,6 +72,8 @@ impl Catalog {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn scan(&mut self) -> std::io::Result<Vec<Finding>> {
+        // Taken first: however long the rest takes, it makes no file look older than it was.
+        let looked = SystemTime::now();
         let present = list(&self.dir)?;
         let mut findings = self.removed(&present);
         for (file, stamp) in present {
@@ -78,7 +81,9 @@ impl Catalog {
                 continue;
             }
             match GuestModule::load(&self.engine, &self.dir.join(&file), self.limits) {
-                Err(error) if may_be_unfinished(&error, stamp) => continue,
+                Err(error) if is_gone(&error) || may_be_unfinished(&error, stamp, looked) => {
+                    continue;
+                }
                 Err(error) => findings.push(Finding::Refused {
                     file: file.clone(),
                     error,
@@ -150,11 +155,18 @@ fn identity(_: &std::fs::Metadata) -> (u64, i64, i64) {
     (0, 0, 0)
 }
 
-fn may_be_unfinished(error: &LoadError, stamp: Stamp) -> bool {
+/// Removed since it was listed: the next look finds that out.
+fn is_gone(error: &LoadError) -> bool {
+    matches!(error, LoadError::Unreadable(error) if error.kind() == ErrorKind::NotFound)
+}
+
+fn may_be_unfinished(error: &LoadError, stamp: Stamp, looked: SystemTime) -> bool {
     let broken = matches!(
         error,
         LoadError::NotWasm | LoadError::Invalid(_) | LoadError::Unreadable(_)
     );
-    // A clock that went back makes the age unknown; then the file is taken as it is.
-    broken && stamp.modified.elapsed().is_ok_and(|age| age < SETTLE)
+    // It may also have been written since. A clock that went back further makes the age unknown; then the file is
+    // taken as it is.
+    let age = looked.duration_since(stamp.modified);
+    broken && age.unwrap_or_else(|error| error.duration()) < SETTLE
 }

@@ -4,9 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-/// An address where nothing listens: it was free a moment ago.
+/// An address where nothing listens: the lowest port, which only root may take. One that was free a moment ago
+/// might be somebody else's by now.
 pub(crate) fn nobody() -> String {
-    listener().1
+    "http://127.0.0.1:1".to_owned()
 }
 
 /// A host that answers one request with `body`, and what it was asked.

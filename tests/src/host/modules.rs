@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Host;
 
@@ -21,17 +21,21 @@ impl Host {
         fs::rename(&unfinished, self.modules().join(file)).expect("the module can be moved");
     }
 
-    /// Writes a file in place piece by piece, as a copy over a slow network does.
+    /// Writes a file in place piece by piece, as a copy over a slow network does. Gives the longest time for
+    /// which nothing was written: more than it should be where this process had to wait for the machine.
     ///
     /// # Panics
     /// If it cannot be written.
-    pub fn drop_module_slowly(&self, file: &str, bytes: &[u8]) {
+    pub fn drop_module_slowly(&self, file: &str, bytes: &[u8]) -> Duration {
         let mut copy = File::create(self.modules().join(file)).expect("the module can be written");
+        let (mut longest, mut written) = (Duration::ZERO, Instant::now());
         for piece in bytes.chunks(bytes.len().div_ceil(8)) {
             copy.write_all(piece).expect("the module can be written");
-            copy.sync_all().expect("the module can be written");
+            longest = longest.max(written.elapsed());
+            written = Instant::now();
             sleep(PIECE_PAUSE);
         }
+        longest
     }
 
     /// Gives a file in the modules folder another name.

@@ -21,9 +21,9 @@ async fn requests_under_way_are_answered_before_the_server_ends() {
 
     let url =
         format!("http://{address}/v1/read-models/order-summary/orders?min_sequence=43&timeout=60s");
-    let read = tokio::task::spawn_blocking(move || ureq::get(url).call().unwrap());
     // The reader of the status that the waiting request holds is the sign that it has arrived.
     let idle = host.status.receiver_count();
+    let read = tokio::task::spawn_blocking(move || ureq::get(url).call().unwrap());
     let arrived = async {
         while host.status.receiver_count() <= idle {
             tokio::task::yield_now().await;

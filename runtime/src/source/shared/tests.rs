@@ -1,4 +1,5 @@
-//! Over a source in memory; the places, speeds and faults are the tests'.
+//! Over a source in memory; the places, speeds and faults are the tests'. The clock stands while anybody works and
+//! goes on when all wait, so that a slow machine makes nobody slower than the test wants.
 
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ impl Subscriber {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn subscribers_at_the_same_place_share_one_reader() {
     let bench = Bench::with_events(3_000);
     let subscribing = [0, 0, 700, 2_999].map(|after| bench.subscribe(after));
@@ -136,7 +137,7 @@ async fn subscribers_at_the_same_place_share_one_reader() {
     assert_eq!(openings[0].after, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_later_subscriber_joins_a_reader_that_has_not_passed_it() {
     let bench = Bench::with_events(500);
     let mut first = bench.subscribe(0).await;
@@ -148,7 +149,7 @@ async fn a_later_subscriber_joins_a_reader_that_has_not_passed_it() {
     assert_eq!(bench.source.openings(STREAM).len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_who_starts_behind_catches_up_alone_and_then_shares_again() {
     let bench = Bench::with_events(2_000);
     let mut first = bench.subscribe(2_000).await;
@@ -161,7 +162,7 @@ async fn one_who_starts_behind_catches_up_alone_and_then_shares_again() {
     assert_eq!(bench.lanes(), [Lane::Live, Lane::Live]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_holds_nobody_back_and_comes_back_later() {
     let bench = Bench::with_events(20_000);
     let (mut slow, mut fast) = tokio::join!(bench.subscribe(0), bench.subscribe(0));
@@ -204,7 +205,7 @@ async fn subscribers_that_starve_each_other_for_long_stop_sharing() {
     assert!(lanes.len() > 2, "{lanes:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn history_is_read_on_the_replay_lane_and_the_end_on_the_live_lane() {
     let bench = Bench::with_events(30_000);
     let mut only = bench.subscribe(0).await;
@@ -214,7 +215,7 @@ async fn history_is_read_on_the_replay_lane_and_the_end_on_the_live_lane() {
     assert_eq!(bench.lanes(), [Lane::Replay, Lane::Live]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_with_few_events_left_is_read_without_reopening_for_ever() {
     let bench = Bench::with_events(50_000);
     bench.source.purge_before(STREAM, 49_990);
@@ -226,7 +227,7 @@ async fn a_stream_with_few_events_left_is_read_without_reopening_for_ever() {
     assert!(bench.source.openings(STREAM).len() <= 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_error_reaches_everyone_behind_what_was_read() {
     let bench = Bench::with_events(300);
     let subscribing = [0, 0, 300].map(|after| bench.subscribe(after));
@@ -247,7 +248,7 @@ async fn an_error_reaches_everyone_behind_what_was_read() {
     again.read_to(301).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn lost_events_are_lost_only_to_those_who_have_not_read_them() {
     let bench = Bench::with_events(1_000);
     let dropping = async { bench.source.purge_before(STREAM, 500) };
@@ -268,7 +269,7 @@ async fn lost_events_are_lost_only_to_those_who_have_not_read_them() {
     bench.subscribe(499).await.read_to(1_000).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_start_at_the_oldest_event_does_not_hide_what_another_loses() {
     let bench = Bench::with_events(1_000);
     let oldest = Position {
@@ -289,7 +290,7 @@ async fn a_start_at_the_oldest_event_does_not_hide_what_another_loses() {
     starting.read_to(1_000).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn subscribing_says_why_it_cannot_begin() {
     let bench = Bench::with_events(1);
     bench.source.go_out_of_reach("nobody answers");
@@ -304,7 +305,7 @@ async fn subscribing_says_why_it_cannot_begin() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn reading_stops_when_nobody_is_left() {
     let bench = Bench::with_events(10);
     let mut subscribers = vec![bench.subscribe(0).await, bench.subscribe(10).await];
@@ -316,7 +317,7 @@ async fn reading_stops_when_nobody_is_left() {
     bench.until_readers(0).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reader_nobody_takes_from_is_given_up_and_opened_again() {
     let bench = Bench::with_events(30_000);
     let mut stuck = bench.subscribe(0).await;
@@ -327,7 +328,7 @@ async fn a_reader_nobody_takes_from_is_given_up_and_opened_again() {
     stuck.read_to(30_001).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_was_replaced_meanwhile_is_not_read_on() {
     let bench = Bench::with_events(30_000);
     let mut stuck = bench.subscribe(0).await;
@@ -346,7 +347,7 @@ async fn a_stream_that_was_replaced_meanwhile_is_not_read_on() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dropped_wait_loses_nothing() {
     let bench = Bench::with_events(0);
     let mut only = bench.subscribe(0).await;
