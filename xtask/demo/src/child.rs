@@ -12,8 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use xtask::failure::Failure;
 use xtask::process;
 
-/// How long a program may take to end when asked, before it is killed.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a program may take to end when asked, before it is killed. Longer than the host gives itself, so that
+/// what it says of a drain that failed is seen.
+const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running program. It is ended on drop: after success, error, panic and Ctrl-C alike.

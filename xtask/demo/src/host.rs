@@ -17,8 +17,9 @@ use crate::child::Child;
 
 /// What `foldline run` listens on by default, and its client commands look at.
 const DEFAULT_PORT: u16 = 7070;
-const READY_WITHIN: Duration = Duration::from_secs(30);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Generous, like every limit here: a slow machine shows the same, only later.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
 const PROJECTIONS: &str = "/v1/projections";
@@ -101,7 +102,8 @@ impl Host {
         let deadline = Instant::now() + READY_WITHIN;
         while let Err(error) = self.get::<Projections>(PROJECTIONS).await {
             if Instant::now() > deadline {
-                return Err(error.context("the host does not answer after 30 s"));
+                let seconds = READY_WITHIN.as_secs();
+                return Err(error.context(format!("the host does not answer after {seconds} s")));
             }
         }
         Ok(())
@@ -241,6 +243,8 @@ fn get<T: DeserializeOwned>(agent: &ureq::Agent, url: &str) -> Result<T> {
 
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
+        // A proxy for the web is not meant for a host on this machine.
+        .proxy(None)
         .timeout_global(Some(ANSWER_WITHIN))
         .build()
         .into()

@@ -14,7 +14,7 @@ use crate::host::{Host, Projection};
 const POLL: Duration = Duration::from_millis(50);
 
 /// Longest time in which not one event may be applied.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
+const STUCK_AFTER: Duration = Duration::from_secs(120);
 
 /// A bar that counts up to `length`; invisible where the output is no terminal.
 pub(crate) fn bar(name: &str, length: u64) -> ProgressBar {
@@ -95,7 +95,8 @@ impl Watch {
                 .map(|each| format!("{} is {} at {}", each.name, each.status, each.checkpoint));
             bail!(Failure::new(
                 format_args!(
-                    "no event was applied for 60 s: {}",
+                    "no event was applied for {} s: {}",
+                    STUCK_AFTER.as_secs(),
                     states.collect::<Vec<_>>().join(", ")
                 ),
                 "this should not happen: please report it with these lines",

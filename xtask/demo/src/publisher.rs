@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use async_nats::jetstream::{self, context::PublishAckFuture, stream};
+use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture};
+use async_nats::jetstream::stream;
 use indicatif::ProgressBar;
 use time::OffsetDateTime;
 
@@ -18,12 +19,15 @@ const SEED: u64 = 20_260_101;
 /// The past events are spread over this much time before now.
 const PAST: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// How long the server may take for one answer; the client's own 5 s are too few for a slow disk.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
 /// Publishes that may wait for their acknowledgement; more do not make it faster.
 const IN_FLIGHT: usize = 1_000;
 
 /// Publishes order events to one stream.
 pub(crate) struct Publisher {
-    jetstream: jetstream::Context,
+    jetstream: Context,
     events: OrderEvents,
 }
 
@@ -33,7 +37,10 @@ impl Publisher {
         let client = async_nats::connect(url)
             .await
             .with_context(|| format!("connecting to {url}"))?;
-        let jetstream = jetstream::new(client);
+        let jetstream = ContextBuilder::new()
+            .timeout(ANSWER_WITHIN)
+            .ack_timeout(ANSWER_WITHIN)
+            .build(client);
         let config = stream::Config {
             name: STREAM.to_owned(),
             subjects: vec!["orders.>".to_owned()],

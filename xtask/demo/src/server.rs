@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::child::Child;
 
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running server.
@@ -48,7 +48,9 @@ impl NatsServer {
         })?;
         let url = timeout(READY_WITHIN, address(&mut child, &ports))
             .await
-            .context("nats-server accepts no connections after 20 s")??;
+            .with_context(|| {
+                format!("nats-server accepts no connections after {READY_WITHIN:?}")
+            })??;
         Ok(Self { _child: child, url })
     }
 }
