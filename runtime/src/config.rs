@@ -79,6 +79,12 @@ pub struct Store {
     pub dir: PathBuf,
     /// MiB of rows kept in memory per projection; more makes projections that read their rows faster.
     pub cache_mib: usize,
+    /// Events folded before a commit while more wait. With nothing waiting every batch is committed at once.
+    pub commit_events: usize,
+    /// MiB of changed rows before a commit while more events wait.
+    pub commit_mib: usize,
+    /// Milliseconds before a commit while more events wait: how old a read model is at most that catches up.
+    pub commit_ms: u64,
 }
 
 /// `[http]`: where queries are answered.
@@ -229,6 +235,9 @@ impl Default for Store {
         Self {
             dir: "data".into(),
             cache_mib: 64,
+            commit_events: 50_000,
+            commit_mib: 16,
+            commit_ms: 200,
         }
     }
 }

@@ -117,4 +117,9 @@ impl Table {
     pub fn key_of(&self, row: &[Value]) -> Vec<Value> {
         self.key.iter().map(|&i| row[i].clone()).collect()
     }
+
+    /// Whether a secondary index is about this column.
+    pub fn is_indexed(&self, column: usize) -> bool {
+        self.indexes.iter().flatten().any(|&i| i == column)
+    }
 }

@@ -9,6 +9,7 @@
 //! | [`batch`] | events in order, packed in columns |
 //! | [`guest`] | projection modules: loaded, checked, sandboxed, called, watched |
 //! | [`value`], [`definition`], [`changes`] | what a guest says of its tables, and what it asks for |
+//! | [`session`] | rows in memory with what was asked for on top, and when they go to the store |
 //! | [`store`] | **seam**: rows and checkpoint in one commit (SQLite, or memory) |
 //! | [`projection`] | the loop that joins the above; what people see of it |
 //! | [`supervisor`] | one task per projection: start, restart, reload, drain |
@@ -27,6 +28,7 @@ pub mod guest;
 pub mod host;
 pub mod projection;
 pub mod query;
+pub mod session;
 pub mod source;
 pub mod store;
 pub mod subject;

@@ -10,7 +10,6 @@ use crate::changes::Changes;
 use crate::event::{Position, Sequence};
 use crate::value::{Row, Value};
 
-mod cache;
 #[cfg(test)]
 mod conformance;
 mod error;
@@ -63,6 +62,12 @@ pub trait ReadModelStore: Send {
     /// The committed checkpoint; none before the first commit.
     fn checkpoint(&self) -> Option<&Checkpoint>;
 
+    /// Whether a table has no rows.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn is_empty(&mut self, table: usize) -> Result<bool, StoreError>;
+
     /// The row with this primary key.
     ///
     /// # Errors
@@ -82,8 +87,8 @@ pub trait ReadModelStore: Send {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
 
-    /// Takes the changes into the open transaction, so that [`Self::get`] and [`Self::find`] see them.
-    /// `changes` is empty afterwards.
+    /// Takes the changes into the open transaction, so that [`Self::get`] and [`Self::find`] see them. They
+    /// may be put into another order.
     ///
     /// # Errors
     /// If the store cannot be written, or a real is not a number. The transaction must then be rolled

@@ -1,10 +1,13 @@
 //! Rules that values must keep beyond their types.
 
-use super::{Config, Limits, Projection};
+use super::{Config, Limits, Projection, Store};
 use crate::source::jetstream::without_secrets;
 
 /// 1 TiB of rows in memory per projection: more than that is a slip of the keyboard.
 const CACHE_MIB_MAX: usize = 1024 * 1024;
+
+/// A minute: a read model that is older than that while it catches up looks stuck.
+const COMMIT_MS_MAX: u64 = 60_000;
 
 /// A value that cannot be used.
 #[derive(Debug)]
@@ -34,11 +37,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Refused> {
         self.check_addresses()?;
         self.check_folders()?;
-        let cache_mib = self.store.cache_mib;
-        if cache_mib > CACHE_MIB_MAX {
-            let reason = format!("must be at most {CACHE_MIB_MAX}");
-            return refuse("store", "cache_mib", cache_mib.to_string(), reason);
-        }
+        check_store(&self.store)?;
         check_limits(&self.limits)?;
         at_least_one("recovery", "restart_min_ms", self.recovery.restart_min_ms)?;
         if self.recovery.restart_min_ms > self.recovery.restart_max_ms {
@@ -95,6 +94,27 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn check_store(store: &Store) -> Result<(), Refused> {
+    if store.cache_mib > CACHE_MIB_MAX {
+        let reason = format!("must be at most {CACHE_MIB_MAX}");
+        return refuse("store", "cache_mib", store.cache_mib.to_string(), reason);
+    }
+    for (key, value, max) in [
+        ("commit_events", store.commit_events, 10_000_000),
+        ("commit_mib", store.commit_mib, 65_536),
+    ] {
+        if !(1..=max).contains(&value) {
+            let reason = format!("must be at least 1 and at most {max}");
+            return refuse("store", key, value.to_string(), reason);
+        }
+    }
+    if store.commit_ms > COMMIT_MS_MAX {
+        let reason = format!("must be at most {COMMIT_MS_MAX}");
+        return refuse("store", "commit_ms", store.commit_ms.to_string(), reason);
+    }
+    Ok(())
 }
 
 fn check_limits(limits: &Limits) -> Result<(), Refused> {

@@ -22,7 +22,9 @@ pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
         ("url", Text), ("credentials", Text), ("user", Text), ("password", Text), ("token", Text), ("nkey", Text),
     ]),
     ("modules", &[("dir", Text)]),
-    ("store", &[("dir", Text), ("cache_mib", Number)]),
+    ("store", &[
+        ("dir", Text), ("cache_mib", Number), ("commit_events", Number), ("commit_mib", Number), ("commit_ms", Number),
+    ]),
     ("http", &[("listen", Text), ("token", Text)]),
     ("limits", &[
         ("module_mib", Number), ("memory_mib", Number), ("call_ms", Number), ("batch_events", Number),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Config, Host, Limits, Nats, Projection, Recovery, Secret, Store};
 use crate::batch::BatchLimits;
 use crate::guest::GuestLimits;
+use crate::projection::recovery::CommitLimits;
 use crate::source::jetstream::JetStreamOptions;
 
 // The checked ranges fit into 64 bits. Where a size has 32 bits, what is beyond it is no limit at all.
@@ -43,6 +44,15 @@ impl Store {
     /// Bytes of the row cache of one projection.
     pub fn cache_bytes(&self) -> usize {
         mib(self.cache_mib)
+    }
+
+    /// How much is folded before a commit.
+    pub fn commits(&self) -> CommitLimits {
+        CommitLimits {
+            events: self.commit_events,
+            bytes: mib(self.commit_mib),
+            time: Duration::from_millis(self.commit_ms),
+        }
     }
 }
 

@@ -9,54 +9,10 @@ use super::engine::TICK;
 use super::limits::{GuestFault, GuestLimits, LOG_LINE_BYTES, MemoryMeter};
 use super::load::GuestModule;
 use crate::batch::Batch;
-use crate::changes::Changes;
-use crate::definition::Definition;
-use crate::store::ReadModelStore;
-
-/// How much a guest asked for since the last commit. Only rises, also where one change replaces another.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Asked {
-    /// Changes.
-    pub changes: usize,
-    /// Bytes of their keys and rows.
-    pub bytes: usize,
-}
-
-/// The read model as a guest sees it: what is committed, under what it has asked for since.
-pub struct Session {
-    /// Where committed rows come from.
-    pub store: Box<dyn ReadModelStore>,
-    /// Asked for and not yet written to the store.
-    pub changes: Changes,
-    /// What was asked for since the last commit.
-    pub asked: Asked,
-}
-
-impl Session {
-    /// A read model with `tables` tables and nothing pending.
-    pub fn new(store: Box<dyn ReadModelStore>, tables: usize) -> Self {
-        Self {
-            store,
-            changes: Changes::new(tables),
-            asked: Asked::default(),
-        }
-    }
-
-    /// Forgets everything asked for since the last commit.
-    ///
-    /// # Errors
-    /// If the store cannot be restored to its last commit.
-    pub fn rollback(&mut self) -> Result<(), crate::store::StoreError> {
-        self.changes.clear();
-        self.asked = Asked::default();
-        self.store.rollback()
-    }
-}
+use crate::session::Session;
 
 /// What the host keeps beside one instance.
 pub struct GuestState {
-    /// Known after `describe`.
-    pub(super) definition: Option<Arc<Definition>>,
     pub(super) limits: GuestLimits,
     pub(super) memory: MemoryMeter,
     /// None while the read model is out of reach.
@@ -70,7 +26,6 @@ pub struct GuestState {
 impl GuestState {
     pub(super) fn new(name: Arc<str>, limits: GuestLimits) -> Self {
         Self {
-            definition: None,
             limits,
             memory: MemoryMeter::new(limits.memory_bytes),
             session: None,
@@ -88,13 +43,8 @@ impl GuestState {
 
     /// A guest at work on `session`, for tests of what it may ask.
     #[cfg(test)]
-    pub(super) fn at_work(
-        definition: Arc<Definition>,
-        limits: GuestLimits,
-        session: Session,
-    ) -> Self {
+    pub(super) fn at_work(limits: GuestLimits, session: Session) -> Self {
         Self {
-            definition: Some(definition),
             session: Some(session),
             ..Self::new("test".into(), limits)
         }
@@ -109,6 +59,9 @@ impl GuestState {
         self.log_lines = 0;
         self.last_error = None;
         self.memory.refused = None;
+        if let Some(session) = &mut self.session {
+            session.begin_call();
+        }
     }
 }
 
@@ -189,8 +142,7 @@ impl GuestInstance {
         limits: GuestLimits,
         session: Session,
     ) -> Result<Self, (Box<GuestFault>, Session)> {
-        let mut state = GuestState::new(module.definition.name.as_str().into(), limits);
-        state.definition = Some(Arc::clone(&module.definition));
+        let state = GuestState::new(module.definition.name.as_str().into(), limits);
         let mut store = confined(module.pre.engine(), state);
         match module.pre.instantiate(&mut store) {
             Ok(guest) => {
@@ -208,7 +160,8 @@ impl GuestInstance {
     /// Folds the events into the read model. Nothing is committed.
     ///
     /// # Errors
-    /// Why not. The instance must not be used again then, and the session be rolled back.
+    /// Why not. The instance must not be used again then, and what the call asked for must be undone in the
+    /// session.
     pub fn project(&mut self, batch: &Batch) -> Result<(), GuestFault> {
         self.store.data_mut().begin_call();
         set_deadline(&mut self.store);

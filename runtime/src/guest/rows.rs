@@ -2,9 +2,10 @@
 
 use super::bindings::{read_model, row_from_guest, row_to_guest};
 use super::instance::GuestState;
-use super::limits::GuestFault;
-use crate::changes::Change;
+use super::limits::{GuestFault, GuestLimits};
+use crate::changes::SharedRow;
 use crate::definition::Table;
+use crate::session::Session;
 use crate::value::{Row, Value};
 
 type GuestRow = Vec<super::bindings::foldline::projection::types::Value>;
@@ -16,7 +17,7 @@ impl read_model::Host for GuestState {
         let row = self
             .read(table, &row_from_guest(key))
             .map_err(wasmtime::Error::new)?;
-        Ok(row.map(row_to_guest))
+        Ok(row.map(|row| row_to_guest((*row).clone())))
     }
 
     fn find(
@@ -38,21 +39,16 @@ impl read_model::Host for GuestState {
     }
 
     fn delete(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<()> {
-        self.remove(table, row_from_guest(key))
+        self.remove(table, &row_from_guest(key))
             .map_err(wasmtime::Error::new)
     }
 }
 
 impl GuestState {
-    fn read(&mut self, table: u32, key: &[Value]) -> Result<Option<Row>, GuestFault> {
-        let number = table as usize;
-        check_key(self.table(table)?, key)?;
+    fn read(&mut self, table: u32, key: &[Value]) -> Result<Option<SharedRow>, GuestFault> {
         let session = self.session()?;
-        match session.changes.get(number, key) {
-            Some(Change::Put(row)) => Ok(Some(row.clone())),
-            Some(Change::Delete) => Ok(None),
-            None => Ok(session.store.get(number, key)?),
-        }
+        check_key(table_of(session, table)?, key)?;
+        Ok(session.get(table as usize, key)?)
     }
 
     fn search(
@@ -62,52 +58,51 @@ impl GuestState {
         key: &[Value],
         limit: u32,
     ) -> Result<Vec<Row>, GuestFault> {
-        check_index(self.table(table)?, index as usize, key)?;
         let limit = (limit as usize).min(self.limits.find_rows);
         let session = self.session()?;
-        // The store answers from the open transaction, so pending changes go there first.
-        session.store.write(&mut session.changes)?;
-        Ok(session
-            .store
-            .find(table as usize, index as usize, key, limit)?)
+        check_index(table_of(session, table)?, index as usize, key)?;
+        Ok(session.find(table as usize, index as usize, key, limit)?)
     }
 
     fn replace(&mut self, table: u32, row: Row) -> Result<(), GuestFault> {
-        let definition = self.table(table)?;
-        check_row(definition, &row, self.limits.row_bytes)?;
-        let key = definition.key_of(&row);
-        self.change(table, key, Change::Put(row))
-    }
-
-    fn remove(&mut self, table: u32, key: Row) -> Result<(), GuestFault> {
-        check_key(self.table(table)?, &key)?;
-        self.change(table, key, Change::Delete)
-    }
-
-    fn change(&mut self, table: u32, key: Row, change: Change) -> Result<(), GuestFault> {
         let limits = self.limits;
         let session = self.session()?;
-        let values = key.iter().chain(change.row().into_iter().flatten());
-        session.asked.bytes += values.map(Value::size).sum::<usize>();
-        session.asked.changes += 1;
-        if session.asked.changes > limits.changes {
-            let limit = limits.changes;
-            return Err(GuestFault::Changes { limit });
-        }
-        if session.asked.bytes > limits.change_bytes {
-            let limit = limits.change_bytes;
-            return Err(GuestFault::ChangeBytes { limit });
-        }
-        session.changes.insert(table as usize, key, change);
+        let definition = table_of(session, table)?;
+        let bytes = check_row(definition, &row, limits.row_bytes)?;
+        let key_bytes = definition.key.iter().map(|&i| row[i].size()).sum::<usize>();
+        count(session, bytes + key_bytes, &limits)?;
+        session.put(table as usize, row);
         Ok(())
     }
 
-    fn table(&self, table: u32) -> Result<&Table, GuestFault> {
-        let definition = self.definition.as_ref();
-        definition
-            .and_then(|definition| definition.tables.get(table as usize))
-            .ok_or_else(|| GuestFault::Misuse(format!("there is no table number {table}")))
+    fn remove(&mut self, table: u32, key: &[Value]) -> Result<(), GuestFault> {
+        let limits = self.limits;
+        let session = self.session()?;
+        check_key(table_of(session, table)?, key)?;
+        count(session, key.iter().map(Value::size).sum(), &limits)?;
+        session.delete(table as usize, key);
+        Ok(())
     }
+}
+
+fn table_of(session: &Session, table: u32) -> Result<&Table, GuestFault> {
+    let found = session.table(table as usize);
+    found.ok_or_else(|| GuestFault::Misuse(format!("there is no table number {table}")))
+}
+
+/// One more change, of so many bytes.
+fn count(session: &mut Session, bytes: usize, limits: &GuestLimits) -> Result<(), GuestFault> {
+    session.asked.bytes += bytes;
+    session.asked.changes += 1;
+    if session.asked.changes > limits.changes {
+        let limit = limits.changes;
+        return Err(GuestFault::Changes { limit });
+    }
+    if session.asked.bytes > limits.change_bytes {
+        let limit = limits.change_bytes;
+        return Err(GuestFault::ChangeBytes { limit });
+    }
+    Ok(())
 }
 
 fn check_key(table: &Table, key: &[Value]) -> Result<(), GuestFault> {
@@ -136,7 +131,8 @@ fn check_columns(table: &Table, columns: &[usize], key: &[Value]) -> Result<(), 
         .try_for_each(|(&column, value)| check_value(table, column, value))
 }
 
-fn check_row(table: &Table, row: &[Value], limit: usize) -> Result<(), GuestFault> {
+/// The row's size in bytes.
+fn check_row(table: &Table, row: &[Value], limit: usize) -> Result<usize, GuestFault> {
     if row.len() != table.columns.len() {
         return Err(GuestFault::Misuse(format!(
             "table {} has {} columns, a row of {} given",
@@ -156,7 +152,8 @@ fn check_row(table: &Table, row: &[Value], limit: usize) -> Result<(), GuestFaul
     }
     row.iter()
         .enumerate()
-        .try_for_each(|(column, value)| check_value(table, column, value))
+        .try_for_each(|(column, value)| check_value(table, column, value))?;
+    Ok(bytes)
 }
 
 fn check_value(table: &Table, column: usize, value: &Value) -> Result<(), GuestFault> {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Problem, State, Status};
-use crate::batch::Batch;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
@@ -27,14 +26,13 @@ impl Progress {
         Self { status }
     }
 
-    /// A batch is committed.
-    pub fn committed(&self, batch: &Batch) {
-        let through = batch.through().sequence;
+    /// Everything up to `through` is committed; `pending` events waited behind it when it was read.
+    pub fn committed(&self, through: Sequence, pending: u64) {
         self.status.send_modify(|status| {
             status.checkpoint = through;
             status.last_error = None;
-            // Never lowered: this batch may have been read long before it was committed.
-            status.last_sequence = status.last_sequence.max(through + batch.pending());
+            // Never lowered: this may have been read long before it was committed.
+            status.last_sequence = status.last_sequence.max(through + pending);
             settle(status);
         });
     }

@@ -1,12 +1,15 @@
-//! What happens when a batch fails: the events before the failing one are committed, and it is named.
+//! When is committed, and what happens when a batch fails: the events before the failing one are committed,
+//! and it is named.
+
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
 use crate::batch::Batch;
-use crate::event::Sequence;
-use crate::guest::instance::{Asked, Session};
+use crate::event::{Position, Sequence};
 use crate::guest::{GuestFault, GuestInstance, GuestLimits, GuestModule};
+use crate::session::Session;
 use crate::source::SourceError;
 use crate::store::{Checkpoint, StoreError};
 
@@ -87,12 +90,38 @@ impl Failure {
     }
 }
 
+/// How much is folded before a commit while more events wait. With nothing waiting every batch is committed
+/// at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitLimits {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of changed rows, roughly.
+    pub bytes: usize,
+    /// Longest time since the last commit.
+    pub time: Duration,
+}
+
+/// Folded and not yet committed.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    events: usize,
+    /// The last event that was looked at.
+    through: Position,
+    /// Events that waited behind it when it was read.
+    pending: u64,
+    /// When the first of these batches was folded.
+    since: Instant,
+}
+
 /// A guest, the read model it writes to and where that stands. What fails ends it; a batch is committed as a
-/// whole or in parts, and never counted twice.
+/// whole or in parts, alone or with others, and never counted twice.
 pub struct Fold {
     instance: GuestInstance,
     checkpoint: Checkpoint,
+    open: Option<Open>,
     limits: GuestLimits,
+    commits: CommitLimits,
     progress: Progress,
     stop: CancellationToken,
 }
@@ -106,81 +135,134 @@ impl Fold {
         module: GuestModule,
         session: Session,
         checkpoint: Checkpoint,
-        limits: GuestLimits,
+        (limits, commits): (GuestLimits, CommitLimits),
         progress: Progress,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
         Ok(Self {
             instance: start(module, limits, session)?,
             checkpoint,
+            open: None,
             limits,
+            commits,
             progress,
             stop,
         })
     }
 
-    /// The last event whose changes are committed.
+    /// The last event that was looked at, committed or not.
     pub fn sequence(&self) -> Sequence {
-        self.checkpoint.sequence
+        let open = self.open.map(|open| open.through.sequence);
+        open.unwrap_or(self.checkpoint.sequence)
+    }
+
+    /// When what is folded must be committed at the latest; none when everything is.
+    pub fn due(&self) -> Option<Instant> {
+        self.open.map(|open| open.since + self.commits.time)
     }
 
     /// Swaps the module; the read model and its checkpoint stay.
     ///
     /// # Errors
-    /// If the new module cannot be started.
+    /// If what is folded cannot be committed, or the new module cannot be started.
     pub fn reload(mut self, module: GuestModule) -> Result<Self, Failure> {
+        self.commit()?;
         self.progress.reloaded(&module);
         self.instance = start(module, self.limits, self.instance.into_session())?;
         Ok(self)
     }
 
-    /// Projects and commits a batch, in parts when it fails as a whole. When it is to stop, it stops between
-    /// two parts: [`Self::sequence`] says how far it came.
+    /// Projects a batch. Commits it when no more events wait, or when enough is folded: then in the background.
+    /// When the batch fails as a whole it is projected and committed in parts; told to stop, that stops
+    /// between two parts: [`Self::sequence`] says how far it came.
     ///
     /// # Errors
     /// The event that always fails; the ones before it are committed.
-    pub fn apply(mut self, batch: &Batch) -> Result<Self, Failure> {
-        if batch.is_empty() {
-            return self.commit(batch);
-        }
-        match self.instance.project(batch) {
-            Ok(()) => self.commit(batch),
+    pub fn apply(mut self, batch: &Batch, more_wait: bool) -> Result<Self, Failure> {
+        let projected = match batch.is_empty() {
+            true => Ok(()),
+            false => self.instance.project(batch),
+        };
+        match projected {
+            Ok(()) => {
+                self.folded(batch);
+                self.commit_if_due(more_wait)?;
+                Ok(self)
+            }
             Err(GuestFault::Store(error)) => Err(error.into()),
             Err(fault) => self.recover(batch, fault),
         }
     }
 
-    fn commit(mut self, batch: &Batch) -> Result<Self, Failure> {
-        let next = self.checkpoint.at(batch.through());
+    fn folded(&mut self, batch: &Batch) {
+        let (events, since) = match self.open {
+            Some(open) => (open.events, open.since),
+            None => (0, Instant::now()),
+        };
+        self.open = Some(Open {
+            events: events + batch.len(),
+            through: batch.through(),
+            pending: batch.pending(),
+            since,
+        });
+    }
+
+    fn commit_if_due(&mut self, more_wait: bool) -> Result<(), Failure> {
+        let Some(open) = self.open else { return Ok(()) };
+        if !more_wait {
+            return self.commit();
+        }
         let session = self.instance.session();
-        session.store.write(&mut session.changes)?;
-        session.store.commit(&next)?;
-        session.asked = Asked::default();
+        if open.events >= self.commits.events
+            || open.since.elapsed() >= self.commits.time
+            || session.is_full(self.commits.bytes)
+        {
+            let next = self.checkpoint.at(open.through);
+            let progress = self.progress.clone();
+            let done = move || progress.committed(open.through.sequence, open.pending);
+            session.commit_in_background(next.clone(), done)?;
+            self.checkpoint = next;
+            self.open = None;
+        }
+        Ok(())
+    }
+
+    /// Commits what is folded, and waits for it.
+    ///
+    /// # Errors
+    /// If it cannot be committed.
+    pub fn commit(&mut self) -> Result<(), Failure> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        let next = self.checkpoint.at(open.through);
+        self.instance.session().commit(&next)?;
         self.checkpoint = next;
-        self.progress.committed(batch);
-        Ok(self)
+        self.progress.committed(open.through.sequence, open.pending);
+        Ok(())
     }
 
     /// A rejection names its event; anything else is traced to one event by halving.
     fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
         self = self.restarted()?;
+        self.commit()?;
         if self.stop.is_cancelled() {
             return Ok(self);
         }
         if fault.is_about_events() && batch.len() > 1 {
             let middle = batch.len() / 2;
-            self = self.apply(&batch.slice(0..middle))?;
+            self = self.apply(&batch.slice(0..middle), false)?;
             if self.stop.is_cancelled() {
                 return Ok(self);
             }
-            return self.apply(&batch.slice(middle..batch.len()));
+            return self.apply(&batch.slice(middle..batch.len()), false);
         }
         let index = match fault {
             GuestFault::Rejected { index, .. } => index,
             _ => 0,
         };
         if index > 0 {
-            self.apply(&batch.slice(0..index))?;
+            self.apply(&batch.slice(0..index), false)?;
         }
         Err(Failure::PoisonEvent {
             sequence: batch.sequences()[index],
@@ -189,11 +271,11 @@ impl Fold {
         })
     }
 
-    /// A fresh instance of the same module, with everything uncommitted forgotten.
+    /// A fresh instance of the same module, without what the failed call asked for.
     fn restarted(mut self) -> Result<Self, Failure> {
         let module = self.instance.module().clone();
         let mut session = self.instance.into_session();
-        session.rollback()?;
+        session.undo_call()?;
         self.instance = start(module, self.limits, session)?;
         Ok(self)
     }

@@ -5,17 +5,18 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
-use super::recovery::{Failure, Fold};
+use super::recovery::{CommitLimits, Failure, Fold};
 use crate::batch::{Batch, BatchLimits};
 use crate::event::Sequence;
-use crate::guest::instance::Session;
 use crate::guest::{GuestLimits, GuestModule};
+use crate::session::Session;
 use crate::source::SourceError;
 use crate::source::position::Resume;
 use crate::source::shared::Subscription;
@@ -32,6 +33,8 @@ pub struct Task {
     pub checkpoint: Checkpoint,
     /// Limits of each instance.
     pub limits: GuestLimits,
+    /// How much is folded before a commit.
+    pub commits: CommitLimits,
     /// What the stream held when the checkpoint was checked against it.
     pub resume: Resume,
     /// Says what happened to the outside.
@@ -60,6 +63,8 @@ pub struct Inputs {
 enum Next {
     Stop,
     Reload(GuestModule),
+    /// What waits behind the folded events takes too long to come.
+    Commit,
     Apply(Arc<Batch>),
 }
 
@@ -74,19 +79,29 @@ impl Task {
             self.guest,
             self.session,
             self.checkpoint,
-            self.limits,
+            (self.limits, self.commits),
             self.progress.clone(),
             inputs.stop.clone(),
         )?;
         self.progress.started(&self.resume);
         loop {
-            fold = match runtime.block_on(inputs.next())? {
-                Next::Stop => return Ok(()),
-                Next::Reload(module) => fold.reload(module)?,
-                Next::Apply(batch) => {
+            let next = runtime.block_on(inputs.next(fold.due()));
+            fold = match next {
+                Ok(Next::Apply(batch)) => {
                     let batch = inputs.fill_up(batch);
+                    let more_wait = batch.pending() > 0 || inputs.ahead.is_some();
                     let wanted = inputs.wanted(&batch, fold.sequence());
-                    fold.apply(&wanted)?
+                    fold.apply(&wanted, more_wait)?
+                }
+                Ok(Next::Reload(module)) => fold.reload(module)?,
+                Ok(Next::Commit) => {
+                    fold.commit()?;
+                    fold
+                }
+                Ok(Next::Stop) => return fold.commit(),
+                Err(error) => {
+                    fold.commit()?;
+                    return Err(error.into());
                 }
             }
         }
@@ -94,7 +109,13 @@ impl Task {
 }
 
 impl Inputs {
-    async fn next(&mut self) -> Result<Next, SourceError> {
+    async fn next(&mut self, commit_due: Option<Instant>) -> Result<Next, SourceError> {
+        let due = async {
+            match commit_due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         // Taken only when its branch is chosen: a reload in between loses nothing.
         let batch = async {
             match self.ahead.take() {
@@ -109,6 +130,7 @@ impl Inputs {
                 Ok(Next::Reload(self.module.borrow_and_update().clone()))
             }
             batch = batch => Ok(Next::Apply(batch?)),
+            () = due => Ok(Next::Commit),
         }
     }
 

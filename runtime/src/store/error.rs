@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Checkpoint;
 use crate::changes::Change;
 use crate::definition::Table;
-use crate::value::{Key, Value};
+use crate::value::Value;
 
 /// Why a store could not do as asked. After any of them the writer reopens the store before it goes on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,12 @@ pub enum StoreError {
     /// A commit after a write that failed: it would have committed a part of the changes.
     #[error("a write failed before this commit, so the commit would be incomplete")]
     RollBackFirst,
+    /// The system gives no thread for a commit.
+    #[error("no thread can be started to commit: {0}")]
+    Thread(std::io::Error),
+    /// The store was used after a commit that failed.
+    #[error("the commit before this one failed")]
+    Gone,
     /// The database itself failed: full disk, no permission, damaged file.
     #[error("{file}: {source}")]
     Sqlite {
@@ -87,7 +93,12 @@ impl StoreError {
             Self::NotANumber { .. } => {
                 "make the projection check its division or parsing, or make the column nullable and write null"
             }
-            Self::RollBackFirst => "nothing to do: the projection starts again from its checkpoint",
+            Self::Thread(_) => {
+                "raise the limit of processes and threads for the host's user; the projection goes on from its checkpoint"
+            }
+            Self::RollBackFirst | Self::Gone => {
+                "nothing to do: the projection starts again from its checkpoint"
+            }
             Self::Sqlite { source, .. } => sqlite_hint(source.sqlite_error_code()),
             Self::Io { source, .. } => io_hint(source.kind()),
         }
@@ -137,8 +148,8 @@ fn shown(checkpoint: &Option<Checkpoint>) -> String {
 }
 
 /// Refuses reals that no store keeps.
-pub(super) fn refuse_nan(table: &Table, changes: &[(&Key, &Change)]) -> Result<(), StoreError> {
-    for row in changes.iter().filter_map(|(_, change)| change.row()) {
+pub(super) fn refuse_nan(table: &Table, changes: &[Change]) -> Result<(), StoreError> {
+    for row in changes.iter().filter_map(|change| change.row.as_ref()) {
         let nan = |value: &Value| matches!(value, Value::Real(real) if real.is_nan());
         if let Some(column) = row.iter().position(nan) {
             return Err(StoreError::NotANumber {

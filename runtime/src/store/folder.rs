@@ -164,8 +164,7 @@ impl DataFolder {
             .max_by_key(|file| (file.meta.definition.version, file.meta.created.clone())))
     }
 
-    /// Opens the projection's read model, or makes an empty one where it has none; rows are cached within
-    /// `cache_bytes`.
+    /// Opens the projection's read model, or makes an empty one where it has none.
     ///
     /// # Errors
     /// [`StoreError::WrongFile`] when the one that is there was built by another definition.
@@ -173,14 +172,13 @@ impl DataFolder {
         &self,
         definition: &Definition,
         digest: &str,
-        cache_bytes: usize,
     ) -> Result<(PathBuf, SqliteStore), StoreError> {
         if let Some(found) = self.generation(&definition.name)? {
-            let store = SqliteStore::open(&found.path, definition, cache_bytes)?;
+            let store = SqliteStore::open(&found.path, definition)?;
             return Ok((found.path, store));
         }
         let path = self.path_for(definition, digest);
-        let store = SqliteStore::create(&path, definition, digest, cache_bytes)?;
+        let store = SqliteStore::create(&path, definition, digest)?;
         Ok((path, store))
     }
 
@@ -247,7 +245,7 @@ mod tests {
             ..definition()
         };
         let path = folder.path_for(&definition, DIGEST);
-        SqliteStore::create(&path, &definition, DIGEST, 0).unwrap();
+        SqliteStore::create(&path, &definition, DIGEST).unwrap();
         path
     }
 

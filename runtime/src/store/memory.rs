@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Checkpoint, ReadModelStore, StoreError};
-use crate::changes::{Change, Changes};
+use crate::changes::Changes;
 use crate::definition::{Definition, Table};
 use crate::value::{Key, Row, Value};
 
@@ -57,7 +57,8 @@ impl MemoryReadModel {
 pub struct MemoryStore {
     read_model: MemoryReadModel,
     checkpoint: Option<Checkpoint>,
-    pending: Changes,
+    /// Per table, what was written since the last commit: a row, or that there is none.
+    pending: Vec<BTreeMap<Key, Option<Row>>>,
     failed: bool,
 }
 
@@ -70,10 +71,15 @@ impl MemoryStore {
         }
         Self {
             checkpoint: committed.checkpoint.clone(),
-            pending: Changes::new(committed.rows.len()),
+            pending: vec![BTreeMap::new(); committed.rows.len()],
             failed: false,
             read_model: read_model.clone(),
         }
+    }
+
+    fn forget(&mut self) {
+        self.pending.iter_mut().for_each(BTreeMap::clear);
+        self.failed = false;
     }
 }
 
@@ -82,9 +88,13 @@ impl ReadModelStore for MemoryStore {
         self.checkpoint.as_ref()
     }
 
+    fn is_empty(&mut self, table: usize) -> Result<bool, StoreError> {
+        Ok(self.read_model.lock().rows[table].is_empty())
+    }
+
     fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<Row>, StoreError> {
-        Ok(match self.pending.get(table, key) {
-            Some(change) => change.row().cloned(),
+        Ok(match self.pending[table].get(key) {
+            Some(row) => row.clone(),
             None => self.read_model.lock().rows[table].get(key).cloned(),
         })
     }
@@ -106,24 +116,30 @@ impl ReadModelStore for MemoryStore {
         let committed = self.read_model.lock();
         let mut found: BTreeMap<&Key, &Row> = committed.rows[table]
             .iter()
-            .filter(|(key, row)| self.pending.get(table, key).is_none() && matches(row))
+            .filter(|(key, row)| !self.pending[table].contains_key(*key) && matches(row))
             .collect();
-        found.extend(self.pending.sorted(table).into_iter().filter_map(
-            |(key, change)| match change {
-                Change::Put(row) if matches(&row) => Some((key, row)),
-                _ => None,
-            },
-        ));
+        let pending = self.pending[table].iter();
+        let rows = pending.filter_map(|(key, row)| Some((key, row.as_ref()?)));
+        found.extend(rows.filter(|(_, row)| matches(row)));
         Ok(found.into_values().take(limit).cloned().collect())
     }
 
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
-        let mut tables = self.read_model.tables.iter().enumerate();
-        let checked =
-            tables.try_for_each(|(i, table)| super::error::refuse_nan(table, &changes.sorted(i)));
-        self.failed |= checked.is_err();
-        self.pending.append(changes);
-        checked
+        let Self {
+            read_model,
+            pending,
+            failed,
+            ..
+        } = self;
+        for (i, table) in read_model.tables.iter().enumerate() {
+            let sorted = changes.sorted(i);
+            super::error::refuse_nan(table, sorted).inspect_err(|_| *failed = true)?;
+            let rows = sorted
+                .iter()
+                .map(|change| (change.key.to_vec(), change.row.as_deref().cloned()));
+            pending[i].extend(rows);
+        }
+        Ok(())
     }
 
     fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
@@ -134,17 +150,19 @@ impl ReadModelStore for MemoryStore {
         if committed.checkpoint != self.checkpoint {
             let found = Box::new(committed.checkpoint.clone());
             drop(committed);
-            self.pending.clear();
+            self.forget();
             return Err(StoreError::CheckpointMoved {
                 expected: Box::new(self.checkpoint.clone()),
                 found,
             });
         }
-        for (table, key, change) in self.pending.drain() {
-            match change {
-                Change::Put(row) => committed.rows[table].insert(key, row),
-                Change::Delete => committed.rows[table].remove(&key),
-            };
+        for (rows, pending) in committed.rows.iter_mut().zip(&mut self.pending) {
+            for (key, row) in std::mem::take(pending) {
+                match row {
+                    Some(row) => rows.insert(key, row),
+                    None => rows.remove(&key),
+                };
+            }
         }
         committed.checkpoint = Some(next.clone());
         self.checkpoint = Some(next.clone());
@@ -152,8 +170,7 @@ impl ReadModelStore for MemoryStore {
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
-        self.pending.clear();
-        self.failed = false;
+        self.forget();
         Ok(())
     }
 }

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::cache::{Cached, RowCache};
 use super::{Checkpoint, ReadModelStore, StoreError};
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, Known};
 use crate::definition::Definition;
-use crate::value::{Key, Row, Value};
+use crate::value::{Row, Value};
 
 mod checkpoint;
 mod file;
@@ -42,28 +41,18 @@ pub struct SqliteStore {
     connection: Connection,
     statements: Vec<Statements>,
     checkpoint: Option<Checkpoint>,
-    /// Written into the open transaction and not yet committed.
-    pending: Changes,
-    /// Committed rows only.
-    cache: RowCache,
     /// A write failed, so the open transaction holds only a part of what was asked for.
     failed: bool,
 }
 
 impl SqliteStore {
-    /// Makes an empty read model at `path` and opens it. `digest` is that of the module that will build
-    /// it; rows are cached within `cache_bytes`.
+    /// Makes an empty read model at `path` and opens it. `digest` is that of the module that will build it.
     ///
     /// # Errors
     /// If there is a file already, or it cannot be written.
-    pub fn create(
-        path: &Path,
-        definition: &Definition,
-        digest: &str,
-        cache_bytes: usize,
-    ) -> Result<Self, StoreError> {
+    pub fn create(path: &Path, definition: &Definition, digest: &str) -> Result<Self, StoreError> {
         file::create(path, definition, digest)?;
-        Self::open(path, definition, cache_bytes)
+        Self::open(path, definition)
     }
 
     /// Opens the read model at `path` and takes it over: from now on the commits of earlier writers are
@@ -72,18 +61,12 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::WrongFile`] if it is no read model, or of another definition; others if the file
     /// cannot be read and written.
-    pub fn open(
-        path: &Path,
-        definition: &Definition,
-        cache_bytes: usize,
-    ) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, definition: &Definition) -> Result<Self, StoreError> {
         let mut connection = file::open(path, definition)?;
         let statements: Vec<_> = definition.tables.iter().map(Statements::new).collect();
         let error = |e| StoreError::sqlite(path, e);
         prepare(&connection, &statements).map_err(error)?;
         let checkpoint = checkpoint::take_over(&mut connection).map_err(error)?;
-        // Only now: until it was taken over, an earlier writer could have committed its first rows.
-        let empty = empty_tables(&connection, &statements).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
             log_path: file::beside(path, "-wal"),
@@ -91,8 +74,6 @@ impl SqliteStore {
             log_bytes_due: LOG_BYTES_MAX,
             connection,
             checkpoint,
-            pending: Changes::new(statements.len()),
-            cache: RowCache::new(empty, cache_bytes),
             statements,
             failed: false,
         })
@@ -112,12 +93,12 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn write_all(&self, changes: &Changes) -> Result<(), StoreError> {
+    fn write_all(&self, changes: &mut Changes) -> Result<(), StoreError> {
         self.begin().map_err(|e| self.error(e))?;
         for (i, table) in self.statements.iter().enumerate() {
             let sorted = changes.sorted(i);
-            super::error::refuse_nan(&table.table, &sorted)?;
-            write_table(&self.connection, table, &sorted).map_err(|e| self.error(e))?;
+            super::error::refuse_nan(&table.table, sorted)?;
+            write_table(&self.connection, table, sorted).map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -206,18 +187,14 @@ impl ReadModelStore for SqliteStore {
         self.checkpoint.as_ref()
     }
 
+    fn is_empty(&mut self, table: usize) -> Result<bool, StoreError> {
+        let any = self.connection.prepare_cached(&self.statements[table].any);
+        let empty = any.and_then(|mut any| Ok(!any.exists([])?));
+        empty.map_err(|e| self.error(e))
+    }
+
     fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<Row>, StoreError> {
-        if let Some(change) = self.pending.get(table, key) {
-            return Ok(change.row().cloned());
-        }
-        match self.cache.get(table, key) {
-            Cached::Row(row) => return Ok(Some(row.clone())),
-            Cached::Absent => return Ok(None),
-            Cached::Unknown => {}
-        }
-        let row = self.read(table, key).map_err(|e| self.error(e))?;
-        self.cache.insert(table, key.to_vec(), row.clone());
-        Ok(row)
+        self.read(table, key).map_err(|e| self.error(e))
     }
 
     fn find(
@@ -237,7 +214,6 @@ impl ReadModelStore for SqliteStore {
         }
         let written = self.write_all(changes);
         self.failed |= written.is_err();
-        self.pending.append(changes);
         written
     }
 
@@ -254,16 +230,12 @@ impl ReadModelStore for SqliteStore {
                 return Err(self.error(e));
             }
         }
-        for (table, key, change) in self.pending.drain() {
-            self.cache.insert(table, key, change.into_row());
-        }
         self.checkpoint = Some(next.clone());
         self.bound_log();
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
-        self.pending.clear();
         self.failed = false;
         // On some errors SQLite has rolled back by itself.
         if self.connection.is_autocommit() {
@@ -283,22 +255,21 @@ fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Resu
     all.try_for_each(|sql| connection.prepare_cached(sql).map(drop))
 }
 
-fn empty_tables(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<Vec<bool>> {
-    let empty = |table: &Statements| Ok(!connection.prepare_cached(&table.any)?.exists([])?);
-    statements.iter().map(empty).collect()
-}
-
 fn write_table(
     connection: &Connection,
     statements: &Statements,
-    changes: &[(&Key, &Change)],
+    changes: &[Change],
 ) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&statements.put)?;
+    let mut put_beside_indexes = connection.prepare_cached(&statements.put_beside_indexes)?;
     let mut delete = connection.prepare_cached(&statements.delete)?;
-    for (key, change) in changes {
-        let (statement, values) = match change {
-            Change::Put(row) => (&mut put, row),
-            Change::Delete => (&mut delete, *key),
+    for change in changes {
+        let (statement, values) = match (&change.row, &change.before) {
+            (Some(row), Known::Row(before)) if statements.same_in_indexes(before, row) => {
+                (&mut put_beside_indexes, row.as_slice())
+            }
+            (Some(row), _) => (&mut put, row.as_slice()),
+            (None, _) => (&mut delete, &*change.key),
         };
         row::bind(statement, values)?;
         statement.raw_execute()?;

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchLimits;
 use crate::config::Config;
-use crate::guest::instance::Session;
 use crate::guest::{GuestLimits, GuestModule};
 use crate::projection::directory::{Directory, ReadModelFile};
 use crate::projection::progress::{Progress, Rate};
 use crate::projection::recovery::{Failure, Retry};
 use crate::projection::task::{Inputs, Task};
 use crate::projection::{Generation, Problem, State, Status};
+use crate::session::Session;
 use crate::source::EventSource;
 use crate::source::position::{self, Resume};
 use crate::source::shared::SharedReaders;
@@ -172,8 +172,9 @@ impl Runner {
             .subscribe(&checkpoint.stream, checkpoint.position())
             .await?;
         Ok(Task {
-            session: Session::new(Box::new(store), module.definition.tables.len()),
+            session: self.session(store, &module)?,
             checkpoint,
+            commits: self.shared.config.store.commits(),
             resume,
             limits: self.shared.guest_limits,
             progress: self.progress.clone(),
@@ -189,14 +190,19 @@ impl Runner {
         })
     }
 
+    fn session(&self, store: SqliteStore, module: &GuestModule) -> Result<Session, Failure> {
+        let cache = self.shared.config.store.cache_bytes();
+        let definition = Arc::clone(&module.definition);
+        Ok(Session::new(Box::new(store), definition, cache)?)
+    }
+
     /// Opens the read model, making it where there is none, and serves it.
     async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
         let shared = Arc::clone(&self.shared);
         let (path, store) = blocking(move || {
-            let cache = shared.config.store.cache_bytes();
             shared
                 .folder
-                .open_or_create(&module.definition, &module.digest, cache)
+                .open_or_create(&module.definition, &module.digest)
         })
         .await??;
         let definition = (*self.module.borrow().definition).clone();

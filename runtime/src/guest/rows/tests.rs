@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::definition::{Column, ColumnType, Definition, EventKey};
 use crate::guest::GuestLimits;
-use crate::guest::instance::Session;
+use crate::session::Session;
 use crate::store::memory::{MemoryReadModel, MemoryStore};
 
 fn definition() -> Definition {
@@ -47,8 +47,8 @@ fn guest() -> GuestState {
         find_rows: 3,
         log_lines: 0,
     };
-    let session = Session::new(Box::new(store), definition.tables.len());
-    GuestState::at_work(Arc::new(definition), limits, session)
+    let session = Session::new(Box::new(store), Arc::new(definition), 1 << 20).unwrap();
+    GuestState::at_work(limits, session)
 }
 
 fn note(id: i64, text: &str) -> Row {
@@ -65,10 +65,10 @@ fn a_guest_sees_its_own_changes_at_once_by_key_and_by_index() {
     for id in [3, 1, 2, 4] {
         guest.replace(0, note(id, "same")).unwrap();
     }
-    guest.remove(0, vec![Value::Integer(2)]).unwrap();
+    guest.remove(0, &[Value::Integer(2)]).unwrap();
     assert_eq!(
-        guest.read(0, &[Value::Integer(1)]).unwrap(),
-        Some(note(1, "same"))
+        guest.read(0, &[Value::Integer(1)]).unwrap().as_deref(),
+        Some(&note(1, "same"))
     );
     assert_eq!(guest.read(0, &[Value::Integer(2)]).unwrap(), None);
     let same = [Value::Text("same".into())];
@@ -103,7 +103,7 @@ fn what_the_definition_does_not_have_is_misuse_and_named() {
     let mut nan = note(1, "a");
     nan[2] = Value::Real(f64::NAN);
     assert!(misuse(guest.replace(0, nan)).contains("NaN"));
-    assert!(misuse(guest.remove(0, vec![])).contains("a key of table notes"));
+    assert!(misuse(guest.remove(0, &[])).contains("a key of table notes"));
     let search = guest.search(0, 9, &[Value::Null], 1);
     assert!(misuse(search.map(drop)).contains("no index number 9"));
 }

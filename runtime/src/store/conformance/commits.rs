@@ -6,7 +6,7 @@ use crate::store::StoreError;
 /// A read model with row "a" noted "old", committed at sequence 1.
 fn with_one_commit<M: ReadModel>() -> (M, M::Store) {
     let read_model = M::create(&definition());
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     write(&mut store, ORDER, &[noted("a", "old")], &[]);
     store.commit(&at(1, 1)).unwrap();
     (read_model, store)
@@ -23,7 +23,7 @@ pub(in crate::store) fn rows_and_checkpoint_come_back_together<M: ReadModel>() {
     store.commit(&at(2, 1)).unwrap();
     assert_eq!(store.checkpoint(), Some(&at(2, 1)));
     drop(store);
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     assert_eq!(
         store.checkpoint().map(Checkpoint::position),
         Some(at(2, 1).position())
@@ -38,7 +38,7 @@ pub(in crate::store) fn a_checkpoint_moves_without_rows<M: ReadModel>() {
         store.commit(&at(sequence, 1)).unwrap();
     }
     drop(store);
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     assert_eq!(store.checkpoint(), Some(&at(4, 2)));
     assert_eq!(note_of_a(&mut store), Some(noted("a", "old")));
 }
@@ -52,7 +52,7 @@ pub(in crate::store) fn what_was_not_committed_is_gone_after_a_crash<M: ReadMode
         &[],
     );
     drop(store);
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     assert_eq!(store.checkpoint(), Some(&at(1, 2)));
     assert_eq!(note_of_a(&mut store), Some(noted("a", "old")));
     assert_eq!(store.get(ORDER, &[text("b")]).unwrap(), None);
@@ -84,7 +84,7 @@ pub(in crate::store) fn every_opening_counts_the_epoch_up<M: ReadModel>() {
     let (read_model, store) = with_one_commit::<M>();
     drop(store);
     for epoch in 2..5 {
-        let mut store = read_model.open(ROOMY);
+        let mut store = read_model.open();
         assert_eq!(store.checkpoint(), Some(&at(epoch - 1, epoch)));
         store.commit(&at(epoch, epoch)).unwrap();
     }
@@ -92,7 +92,7 @@ pub(in crate::store) fn every_opening_counts_the_epoch_up<M: ReadModel>() {
 
 pub(in crate::store) fn an_older_writer_is_refused_and_leaves_nothing<M: ReadModel>() {
     let (read_model, mut older) = with_one_commit::<M>();
-    let mut newer = read_model.open(ROOMY);
+    let mut newer = read_model.open();
     write(
         &mut older,
         ORDER,
@@ -112,7 +112,7 @@ pub(in crate::store) fn an_older_writer_is_refused_and_leaves_nothing<M: ReadMod
     write(&mut newer, ORDER, &[noted("a", "newer")], &[]);
     newer.commit(&at(2, 2)).unwrap();
     drop((older, newer));
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     assert_eq!(note_of_a(&mut store), Some(noted("a", "newer")));
     assert_eq!(store.get(ORDER, &[text("b")]).unwrap(), None);
 }
@@ -121,14 +121,14 @@ pub(in crate::store) fn of_two_writers_on_an_empty_read_model_the_first_commit_w
     M: ReadModel,
 >() {
     let read_model = M::create(&definition());
-    let (mut first, mut second) = (read_model.open(ROOMY), read_model.open(ROOMY));
+    let (mut first, mut second) = (read_model.open(), read_model.open());
     write(&mut second, ORDER, &[noted("a", "second")], &[]);
     second.commit(&at(1, 1)).unwrap();
     write(&mut first, ORDER, &[noted("a", "first")], &[]);
     let refused = first.commit(&at(1, 1));
     assert!(matches!(refused, Err(StoreError::CheckpointMoved { .. })));
     assert_eq!(
-        note_of_a(&mut read_model.open(ROOMY)),
+        note_of_a(&mut read_model.open()),
         Some(noted("a", "second"))
     );
 }
@@ -137,8 +137,8 @@ fn not_a_number() -> Changes {
     let mut row = noted("b", "");
     row[3] = Value::Real(f64::NAN);
     let mut changes = Changes::new(3);
-    changes.insert(ORDER, vec![text("a")], Change::Delete);
-    changes.insert(ORDER, vec![text("b")], Change::Put(row));
+    changes.push(ORDER, delete(&vec![text("a")]));
+    changes.push(ORDER, put(ORDER, row, Known::Unknown));
     changes
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn created<M: ReadModel>() -> (M, M::Store) {
     let read_model = M::create(&definition());
-    let store = read_model.open(ROOMY);
+    let store = read_model.open();
     (read_model, store)
 }
 
@@ -23,7 +23,7 @@ fn comes_back<M: ReadModel>(table: usize, rows: &[Row]) {
     store.commit(&at(1, 1)).unwrap();
     check(&mut store);
     drop(store);
-    check(&mut read_model.open(ROOMY));
+    check(&mut read_model.open());
 }
 
 pub(in crate::store) fn what_was_written_is_read_before_the_commit<M: ReadModel>() {
@@ -128,7 +128,7 @@ pub(in crate::store) fn zero_comes_back_without_a_sign_at_any_time<M: ReadModel>
     store.commit(&at(1, 1)).unwrap();
     assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(with(0.0)));
     drop(store);
-    let mut store = read_model.open(ROOMY);
+    let mut store = read_model.open();
     assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(with(0.0)));
 }
 
@@ -211,4 +211,37 @@ pub(in crate::store) fn find_takes_null_as_equal_to_null<M: ReadModel>() {
     assert_eq!(find([&yes, &one]), rows[1..2]);
     assert_eq!(find([&null, &null]), rows[2..]);
     assert_eq!(find([&null, &one]), [] as [Row; 0]);
+}
+
+pub(in crate::store) fn a_table_is_empty_until_its_first_row<M: ReadModel>() {
+    let (read_model, mut store) = created::<M>();
+    assert!(store.is_empty(ORDER).unwrap());
+    write(&mut store, ORDER, &[noted("a", "")], &[]);
+    store.commit(&at(1, 1)).unwrap();
+    drop(store);
+    let mut store = read_model.open();
+    assert!(!store.is_empty(ORDER).unwrap());
+    assert!(store.is_empty(PAIRS).unwrap());
+}
+
+pub(in crate::store) fn what_is_known_of_the_row_before_changes_nothing<M: ReadModel>() {
+    let (_read_model, mut store) = created::<M>();
+    let with_count = |note, count| order("a", text(note), Value::Null, Value::Integer(count));
+    let mut rows = vec![with_count("x", 1), with_count("x", 2), with_count("y", 2)];
+    let mut same_in_indexes = with_count("y", 2);
+    same_in_indexes[6] = text("{}");
+    rows.push(same_in_indexes);
+    let mut before = Known::Nothing;
+    for (sequence, row) in (1..).zip(rows) {
+        let mut changes = Changes::new(3);
+        changes.push(ORDER, put(ORDER, row.clone(), before));
+        store.write(&mut changes).unwrap();
+        store.commit(&at(sequence, 1)).unwrap();
+        assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(row.clone()));
+        for note in ["x", "y"].map(text) {
+            let found = store.find(ORDER, BY_TEXT, std::slice::from_ref(&note), 9);
+            assert_eq!(found.unwrap().len(), usize::from(row[4] == note));
+        }
+        before = Known::Row(row.into());
+    }
 }

@@ -8,7 +8,7 @@ impl ReadModel for MemoryReadModel {
         Self::new(definition)
     }
 
-    fn open(&self, _cache_bytes: usize) -> MemoryStore {
+    fn open(&self) -> MemoryStore {
         MemoryStore::open(self)
     }
 }

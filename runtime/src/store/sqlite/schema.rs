@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::definition::{Column, ColumnType, Definition, Table};
+use crate::value::Value;
 
 /// Tables of ours beside those of the definition. No definition can name a table like this.
 pub(super) const OWN_TABLES: &str = "
@@ -82,6 +83,10 @@ pub(super) struct Statements {
     pub(super) get: String,
     /// Takes the row.
     pub(super) put: String,
+    /// Takes the row, where the one that stands there has the same values in all indexes. SQLite writes an
+    /// index anew for each of its columns that is set, also to the value it has: for the example
+    /// order-summary that was a quarter of the store's time.
+    pub(super) put_beside_indexes: String,
     /// Takes the key.
     pub(super) delete: String,
     /// Per secondary index: takes its columns' values and a limit, gives rows.
@@ -104,7 +109,8 @@ impl Statements {
         Self {
             table: table.clone(),
             get: format!("SELECT {columns} FROM {name} WHERE {key}"),
-            put: put(table),
+            put: put(table, |_| true),
+            put_beside_indexes: put(table, |column| !table.is_indexed(column)),
             delete: format!("DELETE FROM {name} WHERE {key}"),
             find: table.indexes.iter().map(find).collect(),
             any: format!("SELECT 1 FROM {name} LIMIT 1"),
@@ -113,16 +119,29 @@ impl Statements {
 
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        let fixed = [&self.get, &self.put, &self.delete, &self.any];
+        let fixed = [
+            &self.get,
+            &self.put,
+            &self.put_beside_indexes,
+            &self.delete,
+            &self.any,
+        ];
         fixed.into_iter().chain(&self.find).map(String::as_str)
+    }
+
+    /// Whether both rows stand at the same place in every secondary index.
+    pub(super) fn same_in_indexes(&self, a: &[Value], b: &[Value]) -> bool {
+        let mut indexed = self.table.indexes.iter().flatten();
+        indexed.all(|&column| a[column] == b[column])
     }
 }
 
-/// An upsert; `REPLACE` was measured at 5 to 15 % more, because it deletes the old row first.
-fn put(table: &Table) -> String {
+/// An upsert that sets the chosen columns; `REPLACE` was measured at 5 to 15 % more, because it deletes the old
+/// row first.
+fn put(table: &Table, sets: impl Fn(usize) -> bool) -> String {
     let marks: Vec<_> = (1..=table.columns.len()).map(|i| format!("?{i}")).collect();
     let all = 0..table.columns.len();
-    let others: Vec<_> = all.filter(|i| !table.key.contains(i)).collect();
+    let others: Vec<_> = all.filter(|i| !table.key.contains(i) && sets(*i)).collect();
     let set = |name: &String| format!("{name} = excluded.{name}");
     let sets: Vec<_> = names(table, &others).iter().map(set).collect();
     let update = match sets.is_empty() {

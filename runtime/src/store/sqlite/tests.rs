@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::store::conformance::{
-    ORDER, ROOMY, ReadModel, at, conformance_suite, definition, noted, text, write,
+    ORDER, ReadModel, at, conformance_suite, definition, noted, text, write,
 };
 
 mod files;
@@ -30,45 +30,21 @@ impl ReadModel for TestFile {
             folder: tempfile::tempdir().unwrap(),
             definition: definition.clone(),
         };
-        SqliteStore::create(&file.path(), definition, "0123abcd", 0).unwrap();
+        SqliteStore::create(&file.path(), definition, "0123abcd").unwrap();
         file
     }
 
-    fn open(&self, cache_bytes: usize) -> SqliteStore {
-        SqliteStore::open(&self.path(), &self.definition, cache_bytes).unwrap()
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path(), &self.definition).unwrap()
     }
 }
 
 conformance_suite!(TestFile);
 
 #[test]
-fn only_what_the_cache_does_not_know_is_asked_of_the_database() {
-    let file = TestFile::create(&definition());
-    let asks = |store: &mut SqliteStore, id| {
-        store.get(ORDER, &[text(id)]).unwrap();
-        let asked = !store.connection.is_autocommit();
-        store.rollback().unwrap();
-        asked
-    };
-    let mut store = file.open(ROOMY);
-    assert!(!asks(&mut store, "never there"));
-    write(&mut store, ORDER, &[noted("a", ""), noted("b", "")], &[]);
-    store.commit(&at(1, 1)).unwrap();
-    write(&mut store, ORDER, &[noted("c", "")], &[vec![text("a")]]);
-    store.rollback().unwrap();
-    assert!(!["a", "b", "c"].iter().any(|id| asks(&mut store, *id)));
-    drop(store);
-    let mut store = file.open(ROOMY);
-    assert!(asks(&mut store, "a"));
-    assert!(!asks(&mut store, "a"));
-    assert!(asks(&mut store, "never there"));
-    assert!(!asks(&mut store, "never there"));
-}
-
-#[test]
 fn find_walks_an_index_and_never_sorts() {
     let file = TestFile::create(&definition());
-    let store = file.open(0);
+    let store = file.open();
     for sql in store.statements.iter().flat_map(|table| &table.find) {
         let plan = format!("EXPLAIN QUERY PLAN {sql}");
         let mut plan = store.connection.prepare(&plan).unwrap();
@@ -88,7 +64,7 @@ fn indexes_that_would_share_a_name_get_numbers() {
     order.indexes.push(vec![2, 1]);
     definition.tables[1].name = "order_by_count_flag".into();
     let file = TestFile::create(&definition);
-    let store = file.open(0);
+    let store = file.open();
     let mut names = store
         .connection
         .prepare(

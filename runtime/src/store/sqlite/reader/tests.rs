@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fixture::{Fixture, definition};
 use super::*;
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, Known, shared};
 use crate::store::ReadModelStore as _;
 use crate::store::sqlite::SqliteStore;
 use crate::value::Value::{Blob, Boolean, Integer, Null, Real, Text};
@@ -181,10 +181,17 @@ fn what_the_store_commits_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("read-model.db");
     let definition = definition();
-    let mut store = SqliteStore::create(&path, &definition, "ab", 1 << 20).unwrap();
+    let mut store = SqliteStore::create(&path, &definition, "ab").unwrap();
     let row = vec![text("zürich"), Integer(7), Integer(100), Null];
     let mut changes = Changes::new(definition.tables.len());
-    changes.insert(1, row[..2].to_vec(), Change::Put(row.clone()));
+    changes.push(
+        1,
+        Change {
+            key: row[..2].into(),
+            row: Some(shared(row.clone())),
+            before: Known::Nothing,
+        },
+    );
     store.write(&mut changes).unwrap();
     let reader = Reader::new(&path);
     let stock = &definition.tables[1];

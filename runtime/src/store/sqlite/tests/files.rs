@@ -5,7 +5,7 @@ use super::*;
 /// What opening says, and that the file stays as it was.
 fn refused(path: &Path, definition: &Definition) -> String {
     let before = fs::read(path).unwrap();
-    let error = SqliteStore::open(path, definition, 0).unwrap_err();
+    let error = SqliteStore::open(path, definition).unwrap_err();
     assert_eq!(fs::read(path).unwrap(), before);
     assert!(matches!(error, StoreError::WrongFile { .. }), "{error:?}");
     assert!(!error.hint().is_empty());
@@ -39,7 +39,7 @@ fn what_is_no_read_model_is_refused_and_left_alone() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let path = Path::new("/nowhere/v1-01234567.db");
-    let error = SqliteStore::open(path, &definition(), 0).unwrap_err();
+    let error = SqliteStore::open(path, &definition()).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }));
     assert!(
         error.to_string().contains("/nowhere/v1-01234567.db"),
@@ -66,7 +66,7 @@ fn a_damaged_file_is_named_with_what_to_do() {
     let mut bytes = fs::read(file.path()).unwrap();
     bytes[4096..].fill(0xAA);
     fs::write(file.path(), bytes).unwrap();
-    let error = SqliteStore::open(&file.path(), &file.definition, 0).unwrap_err();
+    let error = SqliteStore::open(&file.path(), &file.definition).unwrap_err();
     assert!(error.to_string().contains("v3-0123abcd.db"), "{error}");
     assert!(
         error.hint().contains("damaged"),
@@ -96,7 +96,7 @@ fn what_the_system_forbids_comes_with_what_to_allow() {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     let below = file.path().join("v1-01234567.db");
-    let error = SqliteStore::create(&below, &definition(), "", 0).unwrap_err();
+    let error = SqliteStore::create(&below, &definition(), "").unwrap_err();
     assert!(error.hint().contains("choose another folder"), "{error}");
 }
 
@@ -112,7 +112,7 @@ fn a_crash_while_creating_leaves_nothing_in_the_way() {
     ] {
         fs::write(leftover, "half of something").unwrap();
     }
-    SqliteStore::create(&path, &definition(), "0123abcd", 0).unwrap();
+    SqliteStore::create(&path, &definition(), "0123abcd").unwrap();
     assert!(!draft.exists());
     assert_eq!(read_meta(&path).unwrap().definition, definition());
 }
@@ -120,14 +120,14 @@ fn a_crash_while_creating_leaves_nothing_in_the_way() {
 #[test]
 fn a_log_of_a_removed_file_does_not_come_back_in_a_new_one() {
     let file = TestFile::create(&definition());
-    let mut store = file.open(0);
+    let mut store = file.open();
     write(&mut store, ORDER, &[noted("a", "of the removed file")], &[]);
     store.commit(&at(1, 1)).unwrap();
     let log = fs::read(&store.log_path).unwrap();
     drop(store);
     fs::remove_file(file.path()).unwrap();
     fs::write(file::beside(&file.path(), "-wal"), log).unwrap();
-    let mut store = SqliteStore::create(&file.path(), &definition(), "", 0).unwrap();
+    let mut store = SqliteStore::create(&file.path(), &definition(), "").unwrap();
     assert_eq!(store.checkpoint(), None);
     assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), None);
 }
@@ -135,14 +135,14 @@ fn a_log_of_a_removed_file_does_not_come_back_in_a_new_one() {
 #[test]
 fn a_file_that_is_there_is_never_created_over() {
     let file = TestFile::create(&definition());
-    let error = SqliteStore::create(&file.path(), &definition(), "", 0).unwrap_err();
+    let error = SqliteStore::create(&file.path(), &definition(), "").unwrap_err();
     assert!(error.to_string().contains("there already"), "{error}");
 }
 
 #[test]
 fn meta_is_read_beside_a_writer_and_after_it_was_killed() {
     let file = TestFile::create(&definition());
-    let mut store = file.open(0);
+    let mut store = file.open();
     write(&mut store, ORDER, &[noted("a", "")], &[]);
     store.commit(&at(1, 1)).unwrap();
     let meta = read_meta(&file.path()).unwrap();
@@ -155,6 +155,6 @@ fn meta_is_read_beside_a_writer_and_after_it_was_killed() {
     fs::copy(file.path(), &copy).unwrap();
     fs::copy(&store.log_path, file::beside(&copy, "-wal")).unwrap();
     assert_eq!(read_meta(&copy).unwrap(), meta);
-    let reopened = SqliteStore::open(&copy, &definition(), 0).unwrap();
+    let reopened = SqliteStore::open(&copy, &definition()).unwrap();
     assert_eq!(reopened.checkpoint(), Some(&at(1, 2)));
 }

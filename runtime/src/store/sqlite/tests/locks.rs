@@ -42,7 +42,7 @@ fn another_program() {
 #[test]
 fn another_program_that_closes_the_file_takes_no_commit_with_it() {
     let file = TestFile::create(&definition());
-    let mut store = file.open(0);
+    let mut store = file.open();
     write(&mut store, ORDER, &[noted("a", "")], &[]);
     store.commit(&at(1, 1)).unwrap();
     let reader = Reader::new(file.path());
@@ -55,7 +55,7 @@ fn another_program_that_closes_the_file_takes_no_commit_with_it() {
     assert_eq!(reader.checkpoint(limits).unwrap(), Some(at(1, 1)));
     // The projection starts again while the reader keeps its connection.
     drop(store);
-    let mut store = file.open(0);
+    let mut store = file.open();
     read_meta(&file.path()).unwrap();
     write(&mut store, ORDER, &[noted("b", "")], &[]);
     store.commit(&at(2, 2)).unwrap();
@@ -66,7 +66,7 @@ fn another_program_that_closes_the_file_takes_no_commit_with_it() {
     opened_and_closed_elsewhere(&file.path());
     assert_eq!(reader.checkpoint(limits).unwrap(), Some(at(3, 2)));
     drop((reader, store));
-    let mut store = file.open(0);
+    let mut store = file.open();
     assert_eq!(store.checkpoint(), Some(&at(3, 3)));
     for id in ["a", "b", "c"] {
         assert!(store.get(ORDER, &[text(id)]).unwrap().is_some(), "{id}");

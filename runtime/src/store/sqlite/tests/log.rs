@@ -9,7 +9,7 @@ const LIMIT_BYTES: u64 = 1024 * 1024;
 
 /// A store whose log is bounded by [`LIMIT_BYTES`].
 fn open(file: &TestFile) -> SqliteStore {
-    let mut store = file.open(0);
+    let mut store = file.open();
     (store.log_bytes_max, store.log_bytes_due) = (LIMIT_BYTES, LIMIT_BYTES);
     store
 }

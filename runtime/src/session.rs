@@ -1,0 +1,217 @@
+//! The read model as a guest sees it: what is committed, under what it has asked for since.
+//!
+//! Between the guest and the store. Rows are kept in memory, changes are collected over several calls of the
+//! guest, and a commit may go on in the background while the guest already folds the next batches.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::changes::{Known, SharedRow, shared};
+use crate::definition::{Definition, Table};
+use crate::store::{Checkpoint, ReadModelStore, StoreError};
+use crate::value::{Row, Value};
+
+mod rows;
+
+use rows::Rows;
+
+/// How much a guest asked for in one call. Only rises, also where one change replaces another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// Changes.
+    pub changes: usize,
+    /// Bytes of their keys and rows.
+    pub bytes: usize,
+}
+
+/// One generation's read model while a guest works on it.
+pub struct Session {
+    definition: Arc<Definition>,
+    rows: Rows,
+    /// None while a commit is on its way.
+    store: Option<Box<dyn ReadModelStore>>,
+    commit: Option<JoinHandle<Ended>>,
+    /// What the current call has asked for.
+    pub asked: Asked,
+}
+
+/// A commit in the background gives the store back.
+type Ended = (Box<dyn ReadModelStore>, Result<(), StoreError>);
+
+impl Session {
+    /// Nothing is pending; rows are kept within `cache_bytes`, by and large: what a commit changes may come
+    /// on top until it is done.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn new(
+        mut store: Box<dyn ReadModelStore>,
+        definition: Arc<Definition>,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
+        let tables = 0..definition.tables.len();
+        let empty: Result<Vec<_>, _> = tables.map(|table| store.is_empty(table)).collect();
+        Ok(Self {
+            definition,
+            rows: Rows::new(empty?, cache_bytes),
+            store: Some(store),
+            commit: None,
+            asked: Asked::default(),
+        })
+    }
+
+    /// The row under `key`.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or the commit in the background has failed.
+    pub fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<SharedRow>, StoreError> {
+        match self.rows.get(table, key) {
+            Known::Row(row) => return Ok(Some(row)),
+            Known::Nothing => return Ok(None),
+            Known::Unknown => {}
+        }
+        let row = self.store()?.get(table, key)?.map(Arc::new);
+        self.rows.learn(table, key, row.clone());
+        Ok(row)
+    }
+
+    /// Rows whose columns of the table's secondary index number `index` equal `key` (null equals null), in
+    /// the order of the primary key, at most `limit`.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written, or the commit in the background has failed.
+    pub fn find(
+        &mut self,
+        table: usize,
+        index: usize,
+        key: &[Value],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        // The store answers from its open transaction, so what is pending goes there first.
+        self.write()?;
+        self.store()?.find(table, index, key, limit)
+    }
+
+    /// Puts a row in the place of the one with its key.
+    pub fn put(&mut self, table: usize, row: Row) {
+        let row = shared(row);
+        let (rows, definition) = (&mut self.rows, &self.definition.tables[table]);
+        rows::with_key(definition, &row, |key| {
+            rows.set(table, key, Some(row.clone()));
+        });
+    }
+
+    /// Deletes the row under `key`, if there is one.
+    pub fn delete(&mut self, table: usize, key: &[Value]) {
+        self.rows.set(table, key, None);
+    }
+
+    /// A table by its number.
+    pub fn table(&self, table: usize) -> Option<&Table> {
+        self.definition.tables.get(table)
+    }
+
+    /// A new call of the guest begins.
+    pub fn begin_call(&mut self) {
+        self.asked = Asked::default();
+        self.rows.begin_call();
+    }
+
+    /// Forgets what the current call asked for; what earlier calls asked for stays.
+    ///
+    /// # Errors
+    /// If the store cannot be restored to its last commit.
+    pub fn undo_call(&mut self) -> Result<(), StoreError> {
+        self.rows.undo_call();
+        // The transaction may hold a part of it.
+        self.store()?.rollback()?;
+        self.rows.rolled_back();
+        Ok(())
+    }
+
+    /// Whether so much is pending or kept that it is time to commit; `most` is in bytes of changed rows.
+    pub fn is_full(&self, most: usize) -> bool {
+        self.rows.dirty_bytes() >= most || self.rows.are_over_limit()
+    }
+
+    /// Commits everything that was asked for, and waits for it.
+    ///
+    /// # Errors
+    /// If this commit or the one before it failed. The session must not be used again then.
+    pub fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
+        self.write()?;
+        self.rows.committed();
+        self.store()?.commit(next)
+    }
+
+    /// Commits everything that was asked for in the background, and calls `done` when that has succeeded.
+    /// Waits for the commit before it, so that there is never more than one.
+    ///
+    /// # Errors
+    /// If the commit before it failed, or no thread can be started. The session must not be used again then.
+    /// An error of this commit is returned by whatever needs the store next.
+    pub fn commit_in_background(
+        &mut self,
+        next: Checkpoint,
+        done: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let mut store = self.take_store()?;
+        let mut changes = self.rows.take();
+        self.rows.committed();
+        let commit = move || {
+            let ended = store.write(&mut changes).and_then(|()| store.commit(&next));
+            if ended.is_ok() {
+                done();
+            }
+            (store, ended)
+        };
+        let thread = std::thread::Builder::new().name("commit".into());
+        let started = thread.spawn(commit).map_err(StoreError::Thread)?;
+        self.commit = Some(started);
+        Ok(())
+    }
+
+    /// Gives what is pending to the store's open transaction.
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.rows.is_clean() {
+            return Ok(());
+        }
+        let mut changes = self.rows.take();
+        self.store()?.write(&mut changes)
+    }
+
+    fn store(&mut self) -> Result<&mut dyn ReadModelStore, StoreError> {
+        if self.store.is_none() {
+            self.store = Some(self.take_store()?);
+        }
+        match &mut self.store {
+            Some(store) => Ok(&mut **store),
+            None => Err(StoreError::Gone),
+        }
+    }
+
+    /// The store, as soon as no commit is on its way.
+    fn take_store(&mut self) -> Result<Box<dyn ReadModelStore>, StoreError> {
+        let Some(commit) = self.commit.take() else {
+            return self.store.take().ok_or(StoreError::Gone);
+        };
+        match commit.join() {
+            Ok((store, ended)) => ended.map(|()| store),
+            // A bug of the host, reported where the loop's own panics are.
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Nobody may open the read model again while a commit is on its way.
+    fn drop(&mut self) {
+        if let Some(commit) = self.commit.take() {
+            // How it ended does not matter any more: who opens the read model next sees what is committed.
+            let _ended = commit.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use super::*;
+
+fn key(i: i64) -> Vec<Value> {
+    vec![Value::Integer(i)]
+}
+
+fn row(i: i64) -> Option<SharedRow> {
+    Some(Arc::new(key(i)))
+}
+
+fn entry_bytes() -> usize {
+    size(&key(0), &Entry::new(Known::Row(Arc::new(key(0)))))
+}
+
+/// One table, empty at first, with room for `entries` rows of one integer.
+fn rows(entries: usize) -> Rows {
+    Rows::new([true], entries * entry_bytes())
+}
+
+fn commit(rows: &mut Rows) -> Changes {
+    let changes = rows.take();
+    rows.committed();
+    changes
+}
+
+/// Commits rows whose only column is their key.
+fn fill(rows: &mut Rows, keys: std::ops::Range<i64>) {
+    keys.for_each(|i| rows.set(0, &key(i), row(i)));
+    commit(rows);
+}
+
+fn known(rows: &mut Rows, keys: std::ops::Range<i64>) -> usize {
+    keys.filter(|&i| matches!(rows.get(0, &key(i)), Known::Row(_)))
+        .count()
+}
+
+fn counted(rows: &Rows) -> usize {
+    let entries = rows.tables.iter().flat_map(|table| &table.entries);
+    entries.map(|(key, entry)| size(key, entry)).sum()
+}
+
+#[test]
+fn what_is_not_there_is_absent_until_something_was_dropped() {
+    let mut rows = rows(100);
+    fill(&mut rows, 0..100);
+    rows.set(0, &key(7), None);
+    assert_eq!(rows.get(0, &key(7)), Known::Nothing);
+    commit(&mut rows);
+    assert_eq!(rows.get(0, &key(7)), Known::Nothing);
+    assert_eq!(rows.get(0, &key(500)), Known::Nothing);
+    fill(&mut rows, 100..102);
+    assert_eq!(rows.get(0, &key(500)), Known::Unknown);
+}
+
+#[test]
+fn a_table_that_had_rows_is_not_complete_and_remembers_what_is_absent() {
+    let mut rows = Rows::new([false], 1_000_000);
+    assert_eq!(rows.get(0, &key(1)), Known::Unknown);
+    rows.learn(0, &key(1), None);
+    assert_eq!(rows.get(0, &key(1)), Known::Nothing);
+}
+
+#[test]
+fn the_limit_holds_after_each_commit_and_the_bytes_are_counted_right() {
+    let mut rows = rows(100);
+    for round in 0..20 {
+        fill(&mut rows, round * 50..round * 50 + 90);
+        rows.set(0, &key(round), None);
+        rows.set(0, &key(round + 1), row(5));
+        rows.undo_call();
+        rows.learn(0, &key(-round - 1), None);
+        assert_eq!(rows.bytes, counted(&rows));
+        commit(&mut rows);
+        assert_eq!(rows.bytes, counted(&rows));
+        assert!(rows.bytes <= rows.limit_bytes);
+    }
+}
+
+#[test]
+fn what_was_used_since_the_last_sweep_stays() {
+    let mut rows = rows(100);
+    fill(&mut rows, 0..101);
+    let survivors: Vec<_> = (0..101)
+        .filter(|&i| known(&mut rows, i..i + 1) == 1)
+        .collect();
+    assert_eq!(survivors.len(), 75);
+    // Age everything by a sweep, then use twenty of the survivors and force another one.
+    fill(&mut rows, 1_000..1_026);
+    let used = &survivors[..20];
+    let before: Vec<_> = used
+        .iter()
+        .filter(|&&i| known(&mut rows, i..i + 1) == 1)
+        .collect();
+    fill(&mut rows, 2_000..2_026);
+    assert!(before.iter().all(|&&i| known(&mut rows, i..i + 1) == 1));
+    assert!(known(&mut rows, 2_000..2_026) == 26);
+}
+
+#[test]
+fn a_row_larger_than_the_limit_is_not_kept_after_its_commit() {
+    let mut rows = rows(0);
+    fill(&mut rows, 0..3);
+    assert_eq!((known(&mut rows, 0..3), rows.bytes), (0, 0));
+    assert_eq!(rows.get(0, &key(1)), Known::Unknown);
+}
+
+#[test]
+fn a_key_is_taken_once_with_its_last_row_and_what_was_committed_before() {
+    let mut rows = rows(100);
+    fill(&mut rows, 0..1);
+    rows.set(0, &key(0), None);
+    rows.set(0, &key(0), row(1));
+    let mut changes = rows.take();
+    let change = &changes.sorted(0)[0];
+    assert_eq!(
+        (&change.row, change.before.row()),
+        (&row(1), row(0).as_ref())
+    );
+    assert_eq!(changes.len(), 1);
+    // Taken for the open transaction only: what changes again is taken again.
+    rows.set(0, &key(0), row(2));
+    assert_eq!(commit(&mut rows).len(), 1);
+    assert_eq!(commit(&mut rows).len(), 0);
+}
+
+#[test]
+fn a_row_that_is_put_as_it_was_is_no_change() {
+    let mut rows = rows(100);
+    fill(&mut rows, 0..1);
+    rows.set(0, &key(0), row(5));
+    rows.set(0, &key(0), row(0));
+    assert!(commit(&mut rows).is_empty());
+}
+
+#[test]
+fn a_failed_call_is_undone_and_what_came_before_it_is_taken() {
+    let mut rows = Rows::new([false], 1_000_000);
+    rows.set(0, &key(1), row(10));
+    rows.begin_call();
+    rows.set(0, &key(1), row(11));
+    rows.set(0, &key(1), None);
+    rows.set(0, &key(2), row(20));
+    rows.undo_call();
+    assert_eq!(rows.get(0, &key(1)).row(), row(10).as_ref());
+    assert_eq!(rows.get(0, &key(2)), Known::Unknown);
+    let mut changes = commit(&mut rows);
+    assert_eq!(changes.sorted(0)[0].row, row(10));
+    assert_eq!(changes.len(), 1);
+}
+
+#[test]
+fn what_a_rolled_back_transaction_held_is_taken_again_without_trust_in_what_was_there() {
+    let mut rows = rows(100);
+    rows.set(0, &key(1), row(10));
+    rows.take();
+    rows.set(0, &key(1), row(11));
+    rows.set(0, &key(2), row(20));
+    rows.rolled_back();
+    let mut changes = commit(&mut rows);
+    let taken: Vec<_> = changes
+        .sorted(0)
+        .iter()
+        .map(|change| (change.row.clone(), &change.before))
+        .collect();
+    assert_eq!(
+        taken,
+        [(row(11), &Known::Unknown), (row(20), &Known::Unknown)]
+    );
+}
