@@ -1,10 +1,10 @@
 //! Rows and checkpoint into SQLite.
 
+use std::path::Path;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use foldline::changes::{Change, Changes};
-use foldline::config::Store;
-use foldline::definition::Definition;
+use foldline::changes::{Change, Changes, Known, shared};
 use foldline::store::sqlite::SqliteStore;
 use foldline::store::{Checkpoint, ReadModelStore};
 use foldline::value::{Row, Value};
@@ -17,13 +17,23 @@ const ROWS: usize = 100_000;
 /// Rows in one commit.
 const COMMIT: usize = 1_000;
 
-/// Puts of orders `numbers`, for the table of order-summary.
-fn puts(definition: &Definition, numbers: impl Iterator<Item = usize>, version: i64) -> Changes {
-    let mut changes = Changes::new(definition.tables.len());
+/// Puts of orders `numbers`, for the table of order-summary, as they follow puts of the version before.
+fn puts(numbers: impl Iterator<Item = usize>, version: i64) -> Changes {
+    let mut changes = Changes::new(1);
     for number in numbers {
+        let before = match version {
+            1 => Known::Nothing,
+            _ => Known::Row(shared(order(number, version - 1))),
+        };
         let row = order(number, version);
-        let key = definition.tables[0].key_of(&row);
-        changes.insert(0, key, Change::Put(row));
+        changes.push(
+            0,
+            Change {
+                key: row[..1].into(),
+                row: Some(shared(row)),
+                before,
+            },
+        );
     }
     changes
 }
@@ -42,23 +52,16 @@ fn order(number: usize, version: i64) -> Row {
 }
 
 struct Writer {
-    definition: Definition,
     store: SqliteStore,
     commits: u64,
 }
 
 impl Writer {
-    fn new(file: &std::path::Path) -> Self {
-        let definition = Definition::clone(&order_summary().definition);
-        let cache = Store::default().cache_bytes();
-        let store = SqliteStore::create(file, &definition, "0123abcd", cache).unwrap();
-        let mut writer = Self {
-            definition,
-            store,
-            commits: 0,
-        };
-        let mut all = puts(&writer.definition, 0..ROWS, 1);
-        writer.commit(&mut all);
+    fn new(file: &Path) -> Self {
+        let definition = order_summary().definition;
+        let store = SqliteStore::create(file, &definition, "0123abcd").unwrap();
+        let mut writer = Self { store, commits: 0 };
+        writer.commit(&mut puts(0..ROWS, 1));
         writer
     }
 
@@ -80,7 +83,6 @@ impl Writer {
 fn commit_1000_rows_apart_by(bencher: Bencher<'_, '_>, apart: usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(&folder.path().join("bench/v1-0123abcd.db"));
-    let definition = writer.definition.clone();
     let (mut first, mut version) = (0, 1);
     bencher
         .counter(ItemsCount::new(COMMIT))
@@ -88,7 +90,7 @@ fn commit_1000_rows_apart_by(bencher: Bencher<'_, '_>, apart: usize) {
             first += COMMIT * apart;
             version += 1;
             let numbers = (0..COMMIT).map(|i| (first + i * apart) % ROWS);
-            puts(&definition, numbers, version)
+            puts(numbers, version)
         })
         .bench_local_values(|mut changes| writer.commit(&mut changes));
 }
