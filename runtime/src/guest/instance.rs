@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Store, Trap};
 
-use super::bindings::{EventBatch, Projection, log};
+use super::bindings::{Projection, log};
 use super::engine::TICK;
 use super::limits::{GuestFault, GuestLimits, LOG_LINE_BYTES, MemoryMeter};
 use super::load::GuestModule;
@@ -165,8 +165,7 @@ impl GuestInstance {
     pub fn project(&mut self, batch: &Batch) -> Result<(), GuestFault> {
         self.store.data_mut().begin_call();
         set_deadline(&mut self.store);
-        let events = EventBatch::from(batch);
-        match self.guest.call_project(&mut self.store, &events) {
+        match self.guest.call_project(&mut self.store, batch.into()) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(rejection)) => Err(GuestFault::Rejected {
                 index: (rejection.index as usize).min(batch.len().saturating_sub(1)),

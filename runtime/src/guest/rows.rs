@@ -1,47 +1,39 @@
 //! The host's side of the `read-model` interface: everything a guest asks is checked here.
 
-use super::bindings::{read_model, row_from_guest, row_to_guest};
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use super::bindings::READ_MODEL;
 use super::instance::GuestState;
 use super::limits::{GuestFault, GuestLimits};
 use crate::changes::SharedRow;
 use crate::definition::Table;
 use crate::session::Session;
-use crate::value::{Row, Value};
+use crate::value::{Key, Row, Value};
 
-type GuestRow = Vec<super::bindings::foldline::projection::types::Value>;
+type Guest<'a> = StoreContextMut<'a, GuestState>;
 
-impl super::bindings::foldline::projection::types::Host for GuestState {}
+/// Offers the interface to guests. By hand and not by the generated trait, which would have each row copied into a
+/// type of its own: wasmtime compares these types with the contract when a module is linked.
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    let mut read_model = linker.instance(READ_MODEL)?;
+    read_model.func_wrap("get", |mut guest: Guest<'_>, (table, key): (u32, Key)| {
+        answer(guest.data_mut().read(table, &key))
+    })?;
+    read_model.func_wrap("find", |mut guest: Guest<'_>, search: (u32, u32, Key, u32)| {
+        let (table, index, key, limit) = search;
+        answer(guest.data_mut().search(table, index, &key, limit))
+    })?;
+    read_model.func_wrap("put", |mut guest: Guest<'_>, (table, row): (u32, Row)| {
+        Ok(guest.data_mut().replace(table, row)?)
+    })?;
+    read_model.func_wrap("delete", |mut guest: Guest<'_>, (table, key): (u32, Key)| {
+        Ok(guest.data_mut().remove(table, &key)?)
+    })
+}
 
-impl read_model::Host for GuestState {
-    fn get(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<Option<GuestRow>> {
-        let row = self
-            .read(table, &row_from_guest(key))
-            .map_err(wasmtime::Error::new)?;
-        Ok(row.map(|row| row_to_guest((*row).clone())))
-    }
-
-    fn find(
-        &mut self,
-        table: u32,
-        index: u32,
-        key: GuestRow,
-        limit: u32,
-    ) -> wasmtime::Result<Vec<GuestRow>> {
-        let rows = self
-            .search(table, index, &row_from_guest(key), limit)
-            .map_err(wasmtime::Error::new)?;
-        Ok(rows.into_iter().map(row_to_guest).collect())
-    }
-
-    fn put(&mut self, table: u32, row: GuestRow) -> wasmtime::Result<()> {
-        self.replace(table, row_from_guest(row))
-            .map_err(wasmtime::Error::new)
-    }
-
-    fn delete(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<()> {
-        self.remove(table, &row_from_guest(key))
-            .map_err(wasmtime::Error::new)
-    }
+fn answer<T>(found: Result<T, GuestFault>) -> wasmtime::Result<(T,)> {
+    found.map(|found| (found,)).map_err(wasmtime::Error::new)
 }
 
 impl GuestState {
