@@ -94,6 +94,22 @@ pub enum SourceError {
         /// What the client said.
         reason: String,
     },
+    /// The server does not accept who we say we are, or a credential cannot be used.
+    #[error("NATS at {url}: {reason}")]
+    Unauthorized {
+        /// Where it is.
+        url: String,
+        /// Whom it does not accept, or what is wrong with the credential.
+        reason: String,
+    },
+    /// No encrypted connection comes about.
+    #[error("NATS at {url}: TLS fails: {reason}")]
+    Tls {
+        /// Where it is.
+        url: String,
+        /// What the TLS library said.
+        reason: String,
+    },
     /// The server answers, but does not let us: a permission is missing, or a limit is reached.
     #[error("NATS at {url} refuses: {reason}")]
     Refused {
@@ -177,6 +193,8 @@ impl SourceError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Unauthorized { .. }
+                | Self::Tls { .. }
                 | Self::Refused { .. }
                 | Self::NoStream { .. }
                 | Self::StreamMissing { .. }
@@ -212,6 +230,12 @@ impl SourceError {
         match self {
             Self::Unreachable { .. } => {
                 "check that nats-server runs there with JetStream on, and the address in [nats] url or --nats"
+            }
+            Self::Unauthorized { .. } => {
+                "correct the credentials in [nats] (credentials, nkey, user and password, or token), in FOLDLINE_NATS_… or NATS_… variables, or in the context; a file is read again at each attempt"
+            }
+            Self::Tls { .. } => {
+                "check tls:// in [nats] url, tls_ca (the authority that signed the server's certificate), and tls_certificate with tls_key where the server asks for them"
             }
             Self::Refused { .. } => {
                 "give the host's NATS user what the server names (a permission under $JS.API, or a higher limit of the stream or account); it is tried again by itself"

@@ -71,7 +71,10 @@ impl Writer {
             stream: "ORDERS".into(),
             sequence: self.commits,
             anchor: 0,
-            epoch: self.store.checkpoint().map_or(1, |checkpoint| checkpoint.epoch),
+            epoch: self
+                .store
+                .checkpoint()
+                .map_or(1, |checkpoint| checkpoint.epoch),
         };
         self.store.write(changes).unwrap();
         self.store.commit(&next).unwrap();

@@ -136,7 +136,7 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         ..Flags::default()
     };
     let config = load_with(Some(file), &env, flags).unwrap();
-    assert_eq!(config.nats.url, "nats://flag:1");
+    assert_eq!(config.nats.url.as_deref(), Some("nats://flag:1"));
     assert_eq!(config.modules.dir, Path::new("env"));
     assert_eq!(
         config.store.dir,
@@ -230,7 +230,7 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
             "[nats] url = \"nats://[bad\": no NATS address",
         ),
         ("[nats]\nuser = 'me'", "there is no password"),
-        ("[nats]\ncredentials = '/nowhere'", "there is no such file"),
+        ("[nats]\ncredentials = '/nowhere'", "/nowhere cannot be read"),
         (
             "[http]\ntoken = 'two words'",
             "[http] token = (secret): a token is made of",

@@ -20,16 +20,22 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
     read_model.func_wrap("get", |mut guest: Guest<'_>, (table, key): (u32, Key)| {
         answer(guest.data_mut().read(table, &key))
     })?;
-    read_model.func_wrap("find", |mut guest: Guest<'_>, search: (u32, u32, Key, u32)| {
-        let (table, index, key, limit) = search;
-        answer(guest.data_mut().search(table, index, &key, limit))
-    })?;
+    read_model.func_wrap(
+        "find",
+        |mut guest: Guest<'_>, search: (u32, u32, Key, u32)| {
+            let (table, index, key, limit) = search;
+            answer(guest.data_mut().search(table, index, &key, limit))
+        },
+    )?;
     read_model.func_wrap("put", |mut guest: Guest<'_>, (table, row): (u32, Row)| {
         Ok(guest.data_mut().replace(table, row)?)
     })?;
-    read_model.func_wrap("delete", |mut guest: Guest<'_>, (table, key): (u32, Key)| {
-        Ok(guest.data_mut().remove(table, &key)?)
-    })
+    read_model.func_wrap(
+        "delete",
+        |mut guest: Guest<'_>, (table, key): (u32, Key)| {
+            Ok(guest.data_mut().remove(table, &key)?)
+        },
+    )
 }
 
 fn answer<T>(found: Result<T, GuestFault>) -> wasmtime::Result<(T,)> {

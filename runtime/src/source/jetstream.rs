@@ -14,11 +14,14 @@ use crate::subject::SubjectFilter;
 
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
 use connection::Connection;
-pub use options::JetStreamOptions;
+pub use identity::{Identity, IdentityError};
 pub(crate) use options::without_secrets;
+pub use options::{JetStreamOptions, Tls};
 
+mod connect_error;
 mod connection;
 mod consumer;
+mod identity;
 mod lookup;
 mod options;
 mod pack;

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
-use async_nats::jetstream::{self, Context, ContextBuilder};
-use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use async_nats::jetstream::{self, Context};
+use async_nats::{ConnectOptions, Event, ServerError};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
-use super::JetStreamOptions;
+use super::{JetStreamOptions, connect_error};
 use crate::source::SourceError;
 
 /// How long one attempt to connect may take, TLS and authentication included.
@@ -101,7 +101,7 @@ impl Connection {
     async fn context(&self) -> Result<Context, SourceError> {
         let connecting = self.context.get_or_try_init(|| self.connect());
         let context = match timeout(WAIT_FOR_CONNECTION, connecting).await {
-            Ok(connected) => connected.map_err(|reason| self.unreachable(reason))?,
+            Ok(connected) => connected?,
             Err(_) => return Err(self.unreachable("no connection so far".into())),
         };
         self.standing(context).await?;
@@ -116,7 +116,10 @@ impl Connection {
     /// What an API call that failed means.
     pub(super) fn no_answer(&self, error: &(dyn Error + 'static)) -> SourceError {
         if nobody_responds(error) {
-            return self.unreachable("JetStream is not enabled there".into());
+            return self.unreachable(match &self.options.api_prefix {
+                Some(prefix) => format!("no JetStream answers at {prefix}"),
+                None => "JetStream is not enabled there".into(),
+            });
         }
         if let Some(refusal) = refusal(error) {
             return self.refused(refusal.to_string());
@@ -135,21 +138,20 @@ impl Connection {
         }
     }
 
-    async fn connect(&self) -> Result<Context, String> {
+    async fn connect(&self) -> Result<Context, SourceError> {
         let servers: Vec<&str> = self.options.url.split(',').map(str::trim).collect();
         let client = self
             .client_options()
-            .await?
             .connect(&servers[..])
             .await
-            .map_err(|error| plain_words(&error))?;
-        Ok(ContextBuilder::new().timeout(ANSWER_WITHIN).build(client))
+            .map_err(|error| connect_error::meaning(&error, &self.options, CONNECT_WITHIN))?;
+        Ok(self.options.jetstream(client, ANSWER_WITHIN))
     }
 
-    async fn client_options(&self) -> Result<ConnectOptions, String> {
+    fn client_options(&self) -> ConnectOptions {
         let health = self.health.clone();
-        let options = self.options.authenticated().await?;
-        Ok(options
+        let options = self.options.connect_options();
+        options
             .name("foldline")
             .connection_timeout(CONNECT_WITHIN)
             .request_timeout(Some(ANSWER_WITHIN))
@@ -161,7 +163,7 @@ impl Connection {
             .event_callback(move |event| {
                 health.send_modify(|health| health.note(&event));
                 std::future::ready(())
-            }))
+            })
     }
 
     /// Waits a little for a connection that broke to come back.
@@ -179,8 +181,13 @@ impl Connection {
         if back.await.is_ok() || connected() {
             return Ok(());
         }
-        let trouble = self.health.borrow().trouble.clone();
-        Err(self.unreachable(trouble.unwrap_or_else(|| "the connection was lost".into())))
+        Err(match self.health.borrow().trouble.clone() {
+            Some(trouble) if connect_error::is_about_identity(&trouble) => {
+                connect_error::unauthorized(&self.options)
+            }
+            Some(trouble) => self.unreachable(trouble),
+            None => self.unreachable("the connection was lost".into()),
+        })
     }
 
     fn refused(&self, reason: String) -> SourceError {
@@ -217,18 +224,4 @@ fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a jetstream::Error>
 fn is_about_permission(error: &ServerError) -> bool {
     let text = error.to_string();
     text.to_ascii_lowercase().contains("permissions violation")
-}
-
-fn plain_words(error: &ConnectError) -> String {
-    let detail = || error.source().map_or_else(String::new, ToString::to_string);
-    match error.kind() {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            "the server refused the credentials".into()
-        }
-        ConnectErrorKind::TimedOut => format!("nobody answered within {CONNECT_WITHIN:?}"),
-        ConnectErrorKind::Dns => format!("the name cannot be resolved: {}", detail()),
-        ConnectErrorKind::ServerParse => format!("this is no server address: {}", detail()),
-        ConnectErrorKind::Io => detail(),
-        _ => error.to_string(),
-    }
 }

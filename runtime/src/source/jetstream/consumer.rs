@@ -49,7 +49,7 @@ pub(super) async fn create(
 
 fn consumer_config(after: Sequence, lane: Lane) -> Config {
     Config {
-        // A name of our own, so that permissions can be given for `foldline-*`.
+        // A name of our own, so that whoever lists the stream's consumers sees whose it is.
         name: Some(format!("foldline-{:016x}", rand::random::<u64>())),
         description: Some(format!("Foldline, {lane:?} reader")),
         deliver_policy: DeliverPolicy::ByStartSequence {
