@@ -230,7 +230,10 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
             "[nats] url = \"nats://[bad\": no NATS address",
         ),
         ("[nats]\nuser = 'me'", "there is no password"),
-        ("[nats]\ncredentials = '/nowhere'", "/nowhere cannot be read"),
+        (
+            "[nats]\ncredentials = '/nowhere'",
+            "/nowhere cannot be read",
+        ),
         (
             "[http]\ntoken = 'two words'",
             "[http] token = (secret): a token is made of",

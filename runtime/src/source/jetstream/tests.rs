@@ -9,8 +9,10 @@ use futures::TryStreamExt;
 use super::*;
 use crate::source::conformance::{Fixture, STREAM, event_source_conformance, soon};
 
+mod encrypted;
 mod faults;
 mod reach;
+mod sign_in;
 
 /// A server with a stream, a source under test, and a connection of the test's own.
 struct Server {
