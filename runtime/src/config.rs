@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::source::position::Start;
+use crate::source::position::{OnLostEvents, Start};
 
 mod check;
 mod env;
@@ -174,6 +174,8 @@ pub struct Projection {
     /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
     #[serde(deserialize_with = "parse::start")]
     pub start: Start,
+    /// What becomes of it when the stream has dropped events that it has not read: "halt" or "accept".
+    pub on_lost_events: OnLostEvents,
 }
 
 /// A text that is never printed.

@@ -137,6 +137,16 @@ impl NatsServer {
         self.process = None;
     }
 
+    /// The lines of its log that contain this.
+    ///
+    /// # Panics
+    /// If it has no log.
+    pub fn log_lines_with(&self, part: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG)).expect("it has a log");
+        let lines = log.lines().filter(|line| line.contains(part));
+        lines.map(str::to_owned).collect()
+    }
+
     /// The folder of its store, which outlives [`Self::kill`].
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")

@@ -162,7 +162,7 @@ fn unknown_keys_are_named_with_their_line_and_what_is_known() {
     );
     let projection = refusal("[projection.a]\nstrem = 'x'");
     assert!(
-        projection.contains("line 2: unknown key `strem`, expected `stream` or `start`"),
+        projection.contains("line 2: unknown key `strem`, expected one of `stream`, `start`"),
         "{projection}"
     );
 }
@@ -185,6 +185,10 @@ fn values_of_the_wrong_kind_are_named_with_their_line() {
         (
             "[log]\nlevel = 'loud'",
             "line 2: unknown variant `loud`, expected one of `error`, `warn`",
+        ),
+        (
+            "[projection.a]\non_lost_events = 'rebuild'",
+            "line 2: unknown variant `rebuild`, expected `halt` or `accept`",
         ),
         (
             "[projection.a]\nstart = 'end'",

@@ -21,6 +21,7 @@ pub use options::{JetStreamOptions, Tls};
 mod connect_error;
 mod connection;
 mod consumer;
+mod forgets;
 mod identity;
 mod lookup;
 mod options;

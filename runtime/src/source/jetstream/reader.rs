@@ -1,11 +1,13 @@
 //! Reading a stream with a pull consumer of our own, thrown away on any doubt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind, Stream as Messages};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, Health};
@@ -56,6 +58,10 @@ pub(super) async fn open(
     })
 }
 
+/// How often a reader that waits looks at the stream's beginning: what is dropped when nothing follows shows there
+/// only. Longer than two heartbeats, so that what was sent before a look has arrived at the next one.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
 struct Reader {
     stream: String,
     questions: Arc<Connection>,
@@ -72,7 +78,7 @@ struct Reader {
 impl Reader {
     async fn run(mut self, batches: mpsc::Sender<Result<Batch, SourceError>>) {
         loop {
-            let packed = self.pack().await.map_err(|reason| self.interrupted(reason));
+            let packed = self.pack().await;
             let (batch, proven) = self.prove().await;
             if let Some(batch) = batch
                 && batches.send(Ok(batch)).await.is_err()
@@ -117,7 +123,7 @@ impl Reader {
     }
 
     /// Waits for one message and packs it with everything else that is there already.
-    async fn pack(&mut self) -> Result<(), String> {
+    async fn pack(&mut self) -> Result<(), SourceError> {
         let mut message = match self.carried.take() {
             Some(message) => message,
             None => self.wait().await?,
@@ -127,17 +133,38 @@ impl Reader {
                 self.carried = Some(message);
                 return Ok(());
             }
-            self.packer.push(&message)?;
+            let pushed = self.packer.push(&message);
+            pushed.map_err(|reason| self.interrupted(reason))?;
             // Without `unconstrained` tokio would end every batch after its budget of 128 messages.
             let ready = tokio::task::unconstrained(self.messages.next()).now_or_never();
             match ready {
-                Some(next) => message = received(next)?,
+                Some(next) => {
+                    message = received(next).map_err(|reason| self.interrupted(reason))?;
+                }
                 None => return Ok(()),
             }
         }
     }
 
-    async fn wait(&mut self) -> Result<Message, String> {
+    /// Waits for a message; meanwhile looks whether the events it would bring are gone.
+    async fn wait(&mut self) -> Result<Message, SourceError> {
+        let mut lost = None;
+        loop {
+            match timeout(LOOK_EVERY, self.arrival()).await {
+                Ok(arrived) => return arrived.map_err(|reason| self.interrupted(reason)),
+                Err(_) => {
+                    let seen = self.lost().await;
+                    // What was sent before it was dropped may still have been on its way at the first look.
+                    if let (Some(_), Some(error)) = (lost, &seen) {
+                        return Err(error.clone());
+                    }
+                    lost = seen;
+                }
+            }
+        }
+    }
+
+    async fn arrival(&mut self) -> Result<Message, String> {
         let breaks = self.breaks;
         tokio::select! {
             biased;
@@ -146,6 +173,14 @@ impl Reader {
                 Err("the connection to the server broke".into())
             }
         }
+    }
+
+    /// What the stream has dropped of what was not read, as far as that can be asked now.
+    async fn lost(&self) -> Option<SourceError> {
+        let read = self.packer.read_to()?;
+        let state = lookup::stream_state(&self.questions, &self.stream).await;
+        let first = state.ok()?.first_sequence;
+        position::not_lost(&self.stream, read + 1, first).err()
     }
 }
 
