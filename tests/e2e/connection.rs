@@ -85,10 +85,8 @@ fn a_context_of_the_nats_command_line_is_enough_to_start() {
         std::fs::write(contexts.join("local.json"), json).unwrap();
     };
     context("wrong");
-    host = host.with_variable(
-        "XDG_CONFIG_HOME",
-        &host.folder("config").display().to_string(),
-    );
+    let config = host.folder("config").display().to_string();
+    host = host.with_variable("XDG_CONFIG_HOME", &config);
     host.drop_module("ledger.wasm", &guests::module("ledger"));
     host.restart();
     let status = host.wait_status("ledger", "is not let in", |status| {
