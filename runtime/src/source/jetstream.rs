@@ -29,6 +29,7 @@ mod pack;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod window;
 
 /// Streams of one JetStream account.
 ///

@@ -1,14 +1,17 @@
 //! One connection to the server: made when first needed, watched for breaks.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
 use async_nats::jetstream::{self, Context};
-use async_nats::{ConnectOptions, Event, ServerError};
+use async_nats::{Client, ConnectOptions, Event, ServerError};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
+use super::window::Window;
 use super::{JetStreamOptions, connect_error};
 use crate::source::SourceError;
 
@@ -21,7 +24,12 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How late a timeout may be noticed on a busy machine.
 const LATE_ANSWER: Duration = Duration::from_secs(2);
-/// Finds connections that died without a sign: two missed pings end them.
+/// A connection over which not a byte comes while an answer is due is dead, however open it looks: it is made anew.
+/// Shorter than an answer may take, so that it is not the question that is blamed.
+const SILENT: Duration = Duration::from_millis(2_500);
+/// The same when signs of life were missing before the question already.
+const SILENT_WHEN_DOUBTED: Duration = Duration::from_millis(400);
+/// Finds connections that died without a sign while nobody asks or reads: two missed pings end them.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Pause between attempts to reconnect; the client's own default grows to 4 s, too long to be back within 3 s.
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
@@ -35,6 +43,8 @@ pub(super) struct Health {
     trouble: Option<String>,
     /// What was denied last, and when.
     denied: Option<(Instant, String)>,
+    /// A reader has missed the server's signs of life: the connection may be dead without anybody having noticed.
+    doubted: bool,
 }
 
 impl Health {
@@ -42,6 +52,7 @@ impl Health {
         match event {
             Event::Connected => {
                 self.connected = true;
+                self.doubted = false;
                 self.trouble = None;
             }
             Event::Disconnected | Event::Closed => {
@@ -59,12 +70,25 @@ impl Health {
     }
 }
 
+/// Lets readers say that the connection may be dead, so that the next question over it waits less.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    health: watch::Sender<Health>,
+}
+
+impl Doubt {
+    pub(super) fn raise(&self) {
+        self.health.send_modify(|health| health.doubted = true);
+    }
+}
+
 /// A connection that is made when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Connection {
     options: JetStreamOptions,
     context: OnceCell<Context>,
     health: watch::Sender<Health>,
+    window: Arc<Window>,
 }
 
 impl Connection {
@@ -73,6 +97,7 @@ impl Connection {
             options,
             context: OnceCell::new(),
             health: watch::Sender::default(),
+            window: Arc::default(),
         }
     }
 
@@ -89,12 +114,42 @@ impl Connection {
         let mut health = self.health();
         let breaks = health.borrow().breaks;
         let context = self.context().await?;
-        tokio::select! {
+        let client = context.client();
+        let broken = async { drop(health.wait_for(|health| health.breaks != breaks).await) };
+        let silent = tokio::select! {
             biased;
-            answer = question(context) => Ok(answer),
-            _ = health.wait_for(|health| health.breaks != breaks) => {
-                Err(self.unreachable("the connection broke".into()))
+            answer = question(context) => {
+                self.health.send_modify(|health| health.doubted = false);
+                return Ok(answer);
             }
+            () = broken => return Err(self.unreachable("the connection broke".into())),
+            silent = self.silence(&client) => silent,
+        };
+        // It fails only where the client has ended, which breaks the connection too.
+        let _ = client.force_reconnect().await;
+        Err(self.unreachable(format!("nothing came for {silent:?}; connecting again")))
+    }
+
+    /// Waits until nothing has come for as long as it gives.
+    async fn silence(&self, client: &Client) -> Duration {
+        let limit = match self.health.borrow().doubted {
+            true => SILENT_WHEN_DOUBTED,
+            false => SILENT,
+        };
+        let received = || client.statistics().in_bytes.load(Ordering::Relaxed);
+        loop {
+            let before = received();
+            tokio::time::sleep(limit).await;
+            if received() == before {
+                return limit;
+            }
+        }
+    }
+
+    /// Where a reader says that it has missed the server's signs of life.
+    pub(super) fn doubt(&self) -> Doubt {
+        Doubt {
+            health: self.health.clone(),
         }
     }
 
@@ -106,6 +161,11 @@ impl Connection {
         };
         self.standing(context).await?;
         Ok(context.clone())
+    }
+
+    /// How much its readers ask for ahead.
+    pub(super) fn window(&self) -> &Arc<Window> {
+        &self.window
     }
 
     /// What happens to the connection from now on.

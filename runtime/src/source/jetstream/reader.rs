@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::{Connection, Health};
+use super::connection::{Connection, Doubt, Health};
 use super::consumer::{self, ConsumerGuard};
 use super::lookup;
 use super::pack::Packer;
+use super::window::Flow;
 use crate::batch::{Batch, BatchLimits};
 use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
 
@@ -37,15 +38,19 @@ pub(super) async fn open(
     let (context, consumer) = consumer::create(connection, stream, from.after(), lane).await?;
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);
-    let messages = consumer::pull(&context, &consumer, lane)
+    let flow = Flow::new(Arc::clone(connection.window()), lane);
+    let messages = consumer::pull(&context, &consumer, lane, connection.window())
         .await
         .map_err(|error| connection.no_answer(&error))?;
     let reader = Reader {
         stream: stream.to_owned(),
+        doubts: [connection.doubt(), questions.doubt()],
         questions,
         breaks,
         health,
         messages,
+        flow,
+        pending,
         packer: Packer::new(from, limits),
         carried: None,
         _guard: guard,
@@ -66,7 +71,12 @@ struct Reader {
     stream: String,
     questions: Arc<Connection>,
     messages: Messages,
+    flow: Flow,
+    /// Messages that waited when the consumer was made.
+    pending: u64,
     health: watch::Receiver<Health>,
+    /// Where it says that signs of life are missing: both connections take the same way.
+    doubts: [Doubt; 2],
     /// Breaks of the connection before the consumer was made.
     breaks: u64,
     packer: Packer,
@@ -133,13 +143,16 @@ impl Reader {
                 self.carried = Some(message);
                 return Ok(());
             }
+            self.flow.receive();
             let pushed = self.packer.push(&message);
             pushed.map_err(|reason| self.interrupted(reason))?;
             // Without `unconstrained` tokio would end every batch after its budget of 128 messages.
             let ready = tokio::task::unconstrained(self.messages.next()).now_or_never();
             match ready {
                 Some(next) => {
-                    message = received(next).map_err(|reason| self.interrupted(reason))?;
+                    message = self
+                        .received(next)
+                        .map_err(|reason| self.interrupted(reason))?;
                 }
                 None => return Ok(()),
             }
@@ -166,13 +179,15 @@ impl Reader {
 
     async fn arrival(&mut self) -> Result<Message, String> {
         let breaks = self.breaks;
-        tokio::select! {
+        let message = tokio::select! {
             biased;
-            message = self.messages.next() => received(message),
+            message = self.messages.next() => message,
             _ = self.health.wait_for(|health| health.breaks != breaks) => {
-                Err("the connection to the server broke".into())
+                self.flow.broke(self.pending);
+                return Err("the connection to the server broke".into());
             }
-        }
+        };
+        self.received(message)
     }
 
     /// What the stream has dropped of what was not read, as far as that can be asked now.
@@ -182,17 +197,21 @@ impl Reader {
         let first = state.ok()?.first_sequence;
         position::not_lost(&self.stream, read + 1, first).err()
     }
-}
 
-fn received(message: Option<Result<Message, MessagesError>>) -> Result<Message, String> {
-    match message {
-        Some(Ok(message)) => Ok(message),
-        None => Err("the consumer ended".into()),
-        Some(Err(error)) => Err(match error.kind() {
-            MessagesErrorKind::MissingHeartbeat => "the server gave no sign of life".into(),
+    fn received(&self, message: Option<Result<Message, MessagesError>>) -> Result<Message, String> {
+        let error = match message {
+            Some(Ok(message)) => return Ok(message),
+            None => return Err("the consumer ended".into()),
+            Some(Err(error)) => error,
+        };
+        Err(match error.kind() {
+            MessagesErrorKind::MissingHeartbeat => {
+                self.doubts.iter().for_each(Doubt::raise);
+                "the server gave no sign of life".into()
+            }
             MessagesErrorKind::ConsumerDeleted => "the consumer was deleted".into(),
             MessagesErrorKind::NoResponders => "the consumer is gone".into(),
             _ => error.to_string(),
-        }),
+        })
     }
 }
