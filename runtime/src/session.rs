@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::changes::{Known, SharedRow, shared};
+use crate::changes::Known;
 use crate::definition::{Definition, Table};
 use crate::store::{Checkpoint, ReadModelStore, StoreError};
-use crate::value::{Row, Value};
+use crate::value::{Packed, Row, Value, fields};
 
 mod rows;
 
@@ -64,13 +64,14 @@ impl Session {
     ///
     /// # Errors
     /// If the store cannot be read, or the commit in the background has failed.
-    pub fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<SharedRow>, StoreError> {
+    pub fn get(&mut self, table: usize, key: &[u8]) -> Result<Option<Packed>, StoreError> {
         match self.rows.get(table, key) {
             Known::Row(row) => return Ok(Some(row)),
             Known::Nothing => return Ok(None),
             Known::Unknown => {}
         }
-        let row = self.store()?.get(table, key)?.map(Arc::new);
+        let values: Vec<_> = fields(key).map(Value::from).collect();
+        let row = self.store()?.get(table, &values)?.map(Packed::from);
         self.rows.learn(table, key, row.clone());
         Ok(row)
     }
@@ -93,16 +94,15 @@ impl Session {
     }
 
     /// Puts a row in the place of the one with its key.
-    pub fn put(&mut self, table: usize, row: Row) {
-        let row = shared(row);
+    pub fn put(&mut self, table: usize, row: &Packed) {
         let (rows, definition) = (&mut self.rows, &self.definition.tables[table]);
-        rows::with_key(definition, &row, |key| {
+        rows::with_key(definition, row, |key| {
             rows.set(table, key, Some(row.clone()));
         });
     }
 
     /// Deletes the row under `key`, if there is one.
-    pub fn delete(&mut self, table: usize, key: &[Value]) {
+    pub fn delete(&mut self, table: usize, key: &[u8]) {
         self.rows.set(table, key, None);
     }
 

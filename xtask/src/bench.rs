@@ -76,7 +76,9 @@ fn micro(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let mut bench = workspace.cargo();
     bench.args(["bench", "--package", "foldline", "--bench", "micro"]);
     setup.tell(workspace, &mut bench);
-    step("build and measure single steps", || process::run(&mut bench))
+    step("build and measure single steps", || {
+        process::run(&mut bench)
+    })
 }
 
 fn released(workspace: &Workspace, name: &str) -> PathBuf {

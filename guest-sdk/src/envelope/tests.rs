@@ -145,7 +145,8 @@ fn an_event_type_without_a_variant_is_ignored_whatever_its_data() {
 
 #[test]
 fn text_is_read_like_bytes() {
-    let payload = format!(r#"{{ "eventType": "OrderPlaced", "aggregateId": "ü", "data": {PLACED} }}"#);
+    let payload =
+        format!(r#"{{ "eventType": "OrderPlaced", "aggregateId": "ü", "data": {PLACED} }}"#);
     let text = Payload::Text(&payload);
     let (envelope, event) = super::decode::<OrderEvent<'_>>(text).unwrap().unwrap();
     assert_eq!((envelope.aggregate_id().unwrap(), event), ("ü", placed()));

@@ -6,7 +6,10 @@
 //! | `guest` | one call of a module, with its rows going in and out |
 //! | `commit` | 1,000 rows and the checkpoint into SQLite |
 
-#![allow(missing_docs, reason = "a program; divan's attribute makes items public")]
+#![allow(
+    missing_docs,
+    reason = "a program; divan's attribute makes items public"
+)]
 #![allow(
     clippy::unwrap_used,
     reason = "a benchmark that cannot go on has nothing to say"
