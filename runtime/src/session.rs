@@ -31,6 +31,7 @@ pub struct Session {
     /// None while a commit is on its way.
     store: Option<Box<dyn ReadModelStore>>,
     commit: Option<JoinHandle<Ended>>,
+    indexes_are_due: bool,
     /// What the current call has asked for.
     pub asked: Asked,
 }
@@ -56,6 +57,7 @@ impl Session {
             rows: Rows::new(empty?, cache_bytes),
             store: Some(store),
             commit: None,
+            indexes_are_due: false,
             asked: Asked::default(),
         })
     }
@@ -134,6 +136,11 @@ impl Session {
         self.rows.dirty_bytes() >= most || self.rows.are_over_limit()
     }
 
+    /// From the next commit on the read model has its secondary indexes.
+    pub fn build_indexes(&mut self) {
+        self.indexes_are_due = true;
+    }
+
     /// Commits everything that was asked for, and waits for it.
     ///
     /// # Errors
@@ -141,7 +148,8 @@ impl Session {
     pub fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         self.write()?;
         self.rows.committed();
-        self.store()?.commit(next)
+        let indexes_are_due = self.indexes_are_due;
+        commit(self.store()?, next, indexes_are_due)
     }
 
     /// Commits everything that was asked for in the background, and calls `done` when that has succeeded.
@@ -158,8 +166,10 @@ impl Session {
         let mut store = self.take_store()?;
         let mut changes = self.rows.take();
         self.rows.committed();
+        let indexes_are_due = self.indexes_are_due;
         let commit = move || {
-            let ended = store.write(&mut changes).and_then(|()| store.commit(&next));
+            let written = store.write(&mut changes);
+            let ended = written.and_then(|()| commit(&mut *store, &next, indexes_are_due));
             if ended.is_ok() {
                 done();
             }
@@ -201,6 +211,17 @@ impl Session {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+fn commit(
+    store: &mut dyn ReadModelStore,
+    next: &Checkpoint,
+    indexes_are_due: bool,
+) -> Result<(), StoreError> {
+    if indexes_are_due {
+        store.build_indexes()?;
+    }
+    store.commit(next)
 }
 
 impl Drop for Session {

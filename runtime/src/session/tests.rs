@@ -68,6 +68,9 @@ impl ReadModelStore for Gated {
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
         self.store.write(changes)
     }
+    fn build_indexes(&mut self) -> Result<(), StoreError> {
+        self.store.build_indexes()
+    }
     fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         self.gate.recv().map_err(|_| StoreError::RollBackFirst)?;
         self.store.commit(next)

@@ -142,6 +142,10 @@ impl ReadModelStore for MemoryStore {
         Ok(())
     }
 
+    fn build_indexes(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::RollBackFirst);

@@ -17,17 +17,21 @@ CREATE TABLE _foldline_checkpoint (
 CREATE TABLE _foldline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
-/// Creates every table and index of `definition`.
-pub(super) fn create(definition: &Definition) -> String {
+/// Creates every table of `definition`.
+pub(super) fn create_tables(definition: &Definition) -> String {
+    definition.tables.iter().map(create_table).collect()
+}
+
+/// Creates every secondary index that is not there yet.
+pub(super) fn create_indexes(definition: &Definition) -> String {
     let mut taken: BTreeSet<_> = definition.tables.iter().map(|t| t.name.clone()).collect();
     let mut sql = String::new();
     for table in &definition.tables {
-        sql += &create_table(table);
         for index in &table.indexes {
             let name = index_name(table, index, &mut taken);
             let (table_name, columns) = (quoted(&table.name), names(table, index).join(", "));
             sql += &format!(
-                "CREATE INDEX {} ON {table_name} ({columns});\n",
+                "CREATE INDEX IF NOT EXISTS {} ON {table_name} ({columns});\n",
                 quoted(&name)
             );
         }
