@@ -44,13 +44,17 @@ impl<T: AsRef<[Value]>> From<T> for Packed {
     fn from(values: T) -> Self {
         let mut row = Vec::new();
         for value in values.as_ref() {
-            let field = match value.into() {
-                Field::Real(0.0) => Field::Real(0.0),
-                field => field,
-            };
-            foldline_row::push(&mut row, field);
+            foldline_row::push(&mut row, without_sign_of_zero(value.into()));
         }
         Self(row.into())
+    }
+}
+
+fn without_sign_of_zero(field: Field<'_>) -> Field<'_> {
+    match field {
+        // The sum of the two zeroes is the positive one; every other number stays what it is.
+        Field::Real(real) => Field::Real(real + 0.0),
+        other => other,
     }
 }
 
