@@ -71,7 +71,7 @@ fn bytes(fields: &[Field<'_>]) -> Vec<u8> {
     row
 }
 
-fn put(guest: &mut GuestState, table: u32, row: Row) -> Result<(), GuestFault> {
+fn put(guest: &mut GuestState, table: u32, row: &Row) -> Result<(), GuestFault> {
     let fields: Vec<_> = row.iter().map(Field::from).collect();
     guest.replace(table, &mut bytes(&fields))
 }
@@ -87,7 +87,7 @@ fn misuse<T: std::fmt::Debug>(result: Result<T, GuestFault>) -> String {
 fn a_guest_sees_its_own_changes_at_once_by_key_and_by_index() {
     let mut guest = guest();
     for id in [3, 1, 2, 4] {
-        put(&mut guest, 0, note(id, "same")).unwrap();
+        put(&mut guest, 0, &note(id, "same")).unwrap();
     }
     guest.remove(0, &key(2)).unwrap();
     assert_eq!(
@@ -104,7 +104,7 @@ fn a_guest_sees_its_own_changes_at_once_by_key_and_by_index() {
 fn find_gives_back_no_more_rows_than_the_host_allows() {
     let mut guest = guest();
     for id in 0..5 {
-        put(&mut guest, 0, note(id, "same")).unwrap();
+        put(&mut guest, 0, &note(id, "same")).unwrap();
     }
     let found = guest
         .search(0, 0, &Packed::from([Value::Text("same".into())]), u32::MAX)
@@ -115,14 +115,14 @@ fn find_gives_back_no_more_rows_than_the_host_allows() {
 #[test]
 fn what_the_definition_does_not_have_is_misuse_and_named() {
     let mut guest = guest();
-    assert!(misuse(put(&mut guest, 7, note(1, "a"))).contains("no table number 7"));
-    assert!(misuse(put(&mut guest, 0, vec![Value::Null])).contains("3 columns"));
+    assert!(misuse(put(&mut guest, 7, &note(1, "a"))).contains("no table number 7"));
+    assert!(misuse(put(&mut guest, 0, &vec![Value::Null])).contains("3 columns"));
     let mut wrong = note(1, "a");
     wrong[0] = Value::Null;
-    assert!(misuse(put(&mut guest, 0, wrong)).contains("notes.id (integer)"));
+    assert!(misuse(put(&mut guest, 0, &wrong)).contains("notes.id (integer)"));
     let mut nan = note(1, "a");
     nan[2] = Value::Real(f64::NAN);
-    assert!(misuse(put(&mut guest, 0, nan)).contains("NaN"));
+    assert!(misuse(put(&mut guest, 0, &nan)).contains("NaN"));
     assert!(misuse(guest.remove(0, b"")).contains("a key of table notes"));
     let search = guest.search(0, 9, &Packed::from([Value::Null]), 1);
     assert!(misuse(search).contains("no index number 9"));
@@ -140,7 +140,7 @@ fn rows_changes_and_their_bytes_are_limited() {
 
     let mut many = guest();
     let last = (0..11)
-        .map(|_| put(&mut many, 0, note(1, "")))
+        .map(|_| put(&mut many, 0, &note(1, "")))
         .find(Result::is_err);
     assert!(
         matches!(last, Some(Err(GuestFault::Changes { limit: 10 }))),
@@ -150,7 +150,7 @@ fn rows_changes_and_their_bytes_are_limited() {
     let mut much = guest();
     let text = "x".repeat(700);
     let last = (0..10)
-        .map(|_| put(&mut much, 0, note(1, &text)))
+        .map(|_| put(&mut much, 0, &note(1, &text)))
         .find(Result::is_err);
     assert!(
         matches!(last, Some(Err(GuestFault::ChangeBytes { limit: 2_000 }))),
