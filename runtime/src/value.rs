@@ -3,32 +3,24 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use wasmtime::component::{ComponentType, Lift, Lower};
+mod packed;
+
+pub use packed::{Packed, fields};
 
 /// One column of one row. JSON columns hold [`Value::Text`].
-///
-/// It is also the contract's `value`, name by name, so that a row crosses to and from a guest without being
-/// made over.
-#[derive(Debug, Clone, ComponentType, Lift, Lower)]
-#[component(variant)]
+#[derive(Debug, Clone)]
 pub enum Value {
     /// No value; only in nullable columns.
-    #[component(name = "null")]
     Null,
     /// Stored as 0 or 1.
-    #[component(name = "boolean")]
     Boolean(bool),
     /// 64 bits, signed.
-    #[component(name = "integer")]
     Integer(i64),
     /// 64-bit IEEE 754; compared bit by bit, so that equal means the same bytes on disk.
-    #[component(name = "real")]
     Real(f64),
     /// UTF-8.
-    #[component(name = "text")]
     Text(String),
     /// Any bytes.
-    #[component(name = "blob")]
     Blob(Vec<u8>),
 }
 
@@ -39,7 +31,7 @@ pub type Row = Vec<Value>;
 pub type Key = Vec<Value>;
 
 impl Value {
-    /// Bytes this value occupies in memory, roughly: what caches and limits count.
+    /// Bytes this value occupies in memory, roughly.
     pub fn size(&self) -> usize {
         size_of::<Self>()
             + match self {

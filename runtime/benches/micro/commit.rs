@@ -4,7 +4,7 @@ use std::path::Path;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use foldline::changes::{Change, Changes, Known, shared};
+use foldline::changes::{Change, Changes, Known};
 use foldline::store::sqlite::SqliteStore;
 use foldline::store::{Checkpoint, ReadModelStore};
 use foldline::value::{Row, Value};
@@ -23,14 +23,14 @@ fn puts(numbers: impl Iterator<Item = usize>, version: i64) -> Changes {
     for number in numbers {
         let before = match version {
             1 => Known::Nothing,
-            _ => Known::Row(shared(order(number, version - 1))),
+            _ => Known::Row(order(number, version - 1).into()),
         };
         let row = order(number, version);
         changes.push(
             0,
             Change {
                 key: row[..1].into(),
-                row: Some(shared(row)),
+                row: Some(row.into()),
                 before,
             },
         );

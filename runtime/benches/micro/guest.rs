@@ -18,8 +18,7 @@ fn start(module: GuestModule) -> GuestInstance {
     let definition = Arc::clone(&module.definition);
     let cache = Store::default().cache_bytes();
     let session = Session::new(Box::new(store), definition, cache).unwrap();
-    let started = GuestInstance::new(module, Limits::default().guest(), session);
-    started.map_err(|(fault, _)| fault).unwrap()
+    GuestInstance::new(module, Limits::default().guest(), session).unwrap()
 }
 
 pub(crate) fn order_summary() -> GuestModule {

@@ -20,7 +20,7 @@ use self::foldline::projection::types;
 
 pub use self::foldline::projection::log;
 
-/// The interface of [`super::rows`].
+/// The interface through which a guest reads and changes its rows.
 pub const READ_MODEL: &str = "foldline:projection/read-model@0.1.0";
 
 /// The interfaces a module may import, with their version.

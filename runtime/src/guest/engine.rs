@@ -74,19 +74,6 @@ fn deterministic() -> Config {
         .cranelift_nan_canonicalization(true)
         // Relaxed SIMD may round differently from one processor to the next.
         .wasm_relaxed_simd(false);
-    let on = |name: &str| std::env::var_os(name).is_some();
-    if on("FL_PROF") {
-        config.profiler(wasmtime::ProfilingStrategy::PerfMap);
-    }
-    if on("FL_NOEPOCH") {
-        config.epoch_interruption(false);
-    }
-    if on("FL_INLINE") {
-        config.compiler_inlining(wasmtime::Inlining::Yes);
-    }
-    if on("FL_NOGROW") {
-        config.memory_may_move(false);
-    }
     config
 }
 

@@ -19,6 +19,8 @@ pub struct GuestState {
     session: Option<Session>,
     /// Names the guest in the log: its projection's name, or its file before that is known.
     name: Arc<str>,
+    /// What the guest sent last, kept for its memory: one row at most.
+    pub(super) received: Vec<u8>,
     log_lines: usize,
     last_error: Option<String>,
 }
@@ -30,6 +32,7 @@ impl GuestState {
             memory: MemoryMeter::new(limits.memory_bytes),
             session: None,
             name,
+            received: Vec::new(),
             log_lines: 0,
             last_error: None,
         }
