@@ -17,8 +17,9 @@ use crate::source::{Lane, SourceError};
 
 /// A pull request that found nothing ends after this time and is made again.
 const PULL_EXPIRES: Duration = Duration::from_secs(10);
-/// The server gives a sign of life this often when there is nothing to read; two missed ones are an error.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The server gives a sign of life this often when there is nothing to read; two missed ones are an error. Short enough
+/// that what follows fits into 3 s: doubting the connection, making a new one, opening the read model again.
+const HEARTBEAT: Duration = Duration::from_millis(750);
 /// The server forgets the consumer after this time without a pull request, should nobody delete it.
 const INACTIVE: Duration = Duration::from_secs(60);
 
