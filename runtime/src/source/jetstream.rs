@@ -14,17 +14,22 @@ use crate::subject::SubjectFilter;
 
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
 use connection::Connection;
-pub use options::JetStreamOptions;
+pub use identity::{Identity, IdentityError};
 pub(crate) use options::without_secrets;
+pub use options::{JetStreamOptions, Tls};
 
+mod connect_error;
 mod connection;
 mod consumer;
+mod forgets;
+mod identity;
 mod lookup;
 mod options;
 mod pack;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod window;
 
 /// Streams of one JetStream account.
 ///

@@ -77,6 +77,14 @@ impl Packer {
         }
     }
 
+    /// The last event that was packed; none before the first one of a reader that may begin anywhere.
+    pub(super) fn read_to(&self) -> Option<Sequence> {
+        match self.continuity.at {
+            ReadFrom::After(sequence) => Some(sequence),
+            ReadFrom::OldestAfter(_) => None,
+        }
+    }
+
     /// Whether `message` must wait for the next batch.
     pub(super) fn is_full_for(&self, message: &Message) -> bool {
         self.builder.is_full(message.length, self.limits)
