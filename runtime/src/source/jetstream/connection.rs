@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::Consumer;
+use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event, ServerError};
+use async_nats::{Client, ConnectOptions, Event, ServerError, SubscribeError};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
+use super::pull::Messages;
 use super::window::Window;
 use super::{JetStreamOptions, connect_error};
-use crate::source::SourceError;
+use crate::source::{Lane, SourceError};
 
 /// How long one attempt to connect may take, TLS and authentication included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -161,6 +164,18 @@ impl Connection {
         };
         self.standing(context).await?;
         Ok(context.clone())
+    }
+
+    /// Listens for the messages of a consumer.
+    pub(super) async fn pull(
+        &self,
+        context: &Context,
+        consumer: &Consumer<Config>,
+        lane: Lane,
+    ) -> Result<Messages, SubscribeError> {
+        let client = context.client();
+        let request = self.window.request(lane, client.max_payload());
+        Messages::open(client, self.options.api_prefix(), consumer, request).await
     }
 
     /// How much its readers ask for ahead.

@@ -3,23 +3,15 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::pull::{Config, Stream as Messages};
-use async_nats::jetstream::consumer::{
-    AckPolicy, Consumer, DeliverPolicy, ReplayPolicy, StreamError,
-};
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, ReplayPolicy};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 
 use super::connection::Connection;
 use super::lookup;
-use super::window::Window;
 use crate::event::Sequence;
 use crate::source::{Lane, SourceError};
 
-/// A pull request that found nothing ends after this time and is made again.
-const PULL_EXPIRES: Duration = Duration::from_secs(10);
-/// The server gives a sign of life this often when there is nothing to read; two missed ones are an error. Short enough
-/// that what follows fits into 3 s: doubting the connection, making a new one, opening the read model again.
-const HEARTBEAT: Duration = Duration::from_millis(750);
 /// The server forgets the consumer after this time without a pull request, should nobody delete it.
 const INACTIVE: Duration = Duration::from_secs(60);
 
@@ -57,23 +49,6 @@ fn consumer_config(after: Sequence, lane: Lane) -> Config {
         inactive_threshold: INACTIVE,
         ..Config::default()
     }
-}
-
-/// Begins to pull.
-pub(super) async fn pull(
-    context: &Context,
-    consumer: &Consumer<Config>,
-    lane: Lane,
-    window: &Window,
-) -> Result<Messages, StreamError> {
-    consumer
-        .stream()
-        .max_messages_per_batch(window.messages(lane))
-        .max_bytes_per_batch(window.bytes(context.client().max_payload()))
-        .expires(PULL_EXPIRES)
-        .heartbeat(HEARTBEAT)
-        .messages()
-        .await
 }
 
 /// Deletes the consumer when the reader ends, however it ends, and waits for nothing.

@@ -58,6 +58,11 @@ impl JetStreamOptions {
         client
     }
 
+    /// What the subjects of the JetStream API begin with.
+    pub(super) fn api_prefix(&self) -> &str {
+        self.api_prefix.as_deref().unwrap_or("$JS.API")
+    }
+
     /// JetStream over a connection.
     pub(super) fn jetstream(&self, client: async_nats::Client, timeout: Duration) -> Context {
         let builder = ContextBuilder::new().timeout(timeout);

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::Message;
-use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind, Stream as Messages};
-use futures::{FutureExt, StreamExt};
+use async_nats::Message;
+use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -14,6 +13,7 @@ use super::connection::{Connection, Doubt, Health};
 use super::consumer::{self, ConsumerGuard};
 use super::lookup;
 use super::pack::Packer;
+use super::pull::{Messages, PullError};
 use super::window::Flow;
 use crate::batch::{Batch, BatchLimits};
 use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
@@ -39,7 +39,8 @@ pub(super) async fn open(
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);
     let flow = Flow::new(Arc::clone(connection.window()), lane);
-    let messages = consumer::pull(&context, &consumer, lane, connection.window())
+    let messages = connection
+        .pull(&context, &consumer, lane)
         .await
         .map_err(|error| connection.no_answer(&error))?;
     let reader = Reader {
@@ -149,11 +150,7 @@ impl Reader {
             // Without `unconstrained` tokio would end every batch after its budget of 128 messages.
             let ready = tokio::task::unconstrained(self.messages.next()).now_or_never();
             match ready {
-                Some(next) => {
-                    message = self
-                        .received(next)
-                        .map_err(|reason| self.interrupted(reason))?;
-                }
+                Some(next) => message = next.map_err(|error| self.failed(&error))?,
                 None => return Ok(()),
             }
         }
@@ -164,7 +161,7 @@ impl Reader {
         let mut lost = None;
         loop {
             match timeout(LOOK_EVERY, self.arrival()).await {
-                Ok(arrived) => return arrived.map_err(|reason| self.interrupted(reason)),
+                Ok(arrived) => return arrived,
                 Err(_) => {
                     let seen = self.lost().await;
                     // What was sent before it was dropped may still have been on its way at the first look.
@@ -177,17 +174,18 @@ impl Reader {
         }
     }
 
-    async fn arrival(&mut self) -> Result<Message, String> {
+    async fn arrival(&mut self) -> Result<Message, SourceError> {
         let breaks = self.breaks;
-        let message = tokio::select! {
+        let arrived = tokio::select! {
             biased;
-            message = self.messages.next() => message,
-            _ = self.health.wait_for(|health| health.breaks != breaks) => {
-                self.flow.broke(self.pending);
-                return Err("the connection to the server broke".into());
-            }
+            message = self.messages.next() => Some(message),
+            _ = self.health.wait_for(|health| health.breaks != breaks) => None,
         };
-        self.received(message)
+        let Some(message) = arrived else {
+            self.flow.broke(self.pending);
+            return Err(self.interrupted("the connection to the server broke".into()));
+        };
+        message.map_err(|error| self.failed(&error))
     }
 
     /// What the stream has dropped of what was not read, as far as that can be asked now.
@@ -198,20 +196,10 @@ impl Reader {
         position::not_lost(&self.stream, read + 1, first).err()
     }
 
-    fn received(&self, message: Option<Result<Message, MessagesError>>) -> Result<Message, String> {
-        let error = match message {
-            Some(Ok(message)) => return Ok(message),
-            None => return Err("the consumer ended".into()),
-            Some(Err(error)) => error,
-        };
-        Err(match error.kind() {
-            MessagesErrorKind::MissingHeartbeat => {
-                self.doubts.iter().for_each(Doubt::raise);
-                "the server gave no sign of life".into()
-            }
-            MessagesErrorKind::ConsumerDeleted => "the consumer was deleted".into(),
-            MessagesErrorKind::NoResponders => "the consumer is gone".into(),
-            _ => error.to_string(),
-        })
+    fn failed(&self, error: &PullError) -> SourceError {
+        if matches!(error, PullError::Silent) {
+            self.doubts.iter().for_each(Doubt::raise);
+        }
+        self.interrupted(error.to_string())
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::pull::Amount;
 use crate::source::Lane;
 
 /// Messages per pull request at the live tail; half of it is asked for again when half is used up.
@@ -25,8 +26,15 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Messages per pull request.
-    pub(super) fn messages(&self, lane: Lane) -> usize {
+    /// What one pull request asks for, where no event is larger than `max_payload` bytes.
+    pub(super) fn request(&self, lane: Lane, max_payload: usize) -> Amount {
+        Amount {
+            messages: self.messages(lane),
+            bytes: self.bytes(max_payload),
+        }
+    }
+
+    fn messages(&self, lane: Lane) -> usize {
         let most = match lane {
             Lane::Live => LIVE_MESSAGES,
             Lane::Replay => REPLAY_MESSAGES,
@@ -34,8 +42,7 @@ impl Window {
         (most >> self.halvings()).max(16)
     }
 
-    /// Bytes per pull request, where no event is larger than `max_payload`.
-    pub(super) fn bytes(&self, max_payload: usize) -> usize {
+    fn bytes(&self, max_payload: usize) -> usize {
         // An event larger than a request's bytes would never be delivered.
         (BYTES >> self.halvings()).max(2 * max_payload)
     }
