@@ -106,8 +106,12 @@ pub struct Limits {
     pub row_kib: usize,
     /// Rows one `find` may return.
     pub find_rows: usize,
+    /// MiB of the rows one `find` may return.
+    pub find_mib: usize,
     /// Lines one batch may log; more are counted and dropped.
     pub log_lines_per_batch: usize,
+    /// Batches after which a module instance is replaced by a fresh one; 0 is never.
+    pub batches_per_instance: usize,
 }
 
 /// `[recovery]`: how a projection that stopped is started again. The wait doubles from the smallest to the
@@ -237,7 +241,9 @@ impl Default for Limits {
             changes_mib: 64,
             row_kib: 1_024,
             find_rows: 1_000,
+            find_mib: 64,
             log_lines_per_batch: 100,
+            batches_per_instance: 0,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::changes::Known;
 use crate::definition::{Definition, Table};
-use crate::store::{Checkpoint, ReadModelStore, StoreError};
+use crate::store::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::value::{Packed, Row, Value, fields};
 
 mod rows;
@@ -79,7 +79,7 @@ impl Session {
     }
 
     /// Rows whose columns of the table's secondary index number `index` equal `key` (null equals null), in
-    /// the order of the primary key, at most `limit`.
+    /// the order of the primary key, up to `limit`.
     ///
     /// # Errors
     /// If the store cannot be read or written, or the commit in the background has failed.
@@ -88,7 +88,7 @@ impl Session {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError> {
         // The store answers from its open transaction, so what is pending goes there first.
         self.write()?;

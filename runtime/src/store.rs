@@ -52,6 +52,34 @@ impl Checkpoint {
     }
 }
 
+/// How much is looked up at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FindLimit {
+    /// Most rows.
+    pub rows: usize,
+    /// Bytes in memory: the row with which they are exceeded is the last one.
+    pub bytes: usize,
+}
+
+impl FindLimit {
+    /// Rows of any size.
+    pub fn rows(rows: usize) -> Self {
+        let bytes = usize::MAX;
+        Self { rows, bytes }
+    }
+
+    /// The beginning of `found` that keeps to it.
+    fn cut<E>(self, found: impl Iterator<Item = Result<Row, E>>) -> Result<Vec<Row>, E> {
+        let mut bytes = 0;
+        let fits = |row: &Result<Row, E>| {
+            let fits = bytes <= self.bytes;
+            bytes += row.iter().flatten().map(Value::size).sum::<usize>();
+            fits
+        };
+        found.take(self.rows).take_while(fits).collect()
+    }
+}
+
 /// One generation's read model, as its only writer sees it.
 ///
 /// Between two commits the writer sees what it has written; readers see it only after the commit. The first
@@ -75,7 +103,7 @@ pub trait ReadModelStore: Send {
     fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<Row>, StoreError>;
 
     /// Rows whose columns of the table's secondary index number `index` equal `key` (null equals null), in
-    /// the order of the primary key, at most `limit`.
+    /// the order of the primary key, up to `limit`.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -84,7 +112,7 @@ pub trait ReadModelStore: Send {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError>;
 
     /// Takes the changes into the open transaction, so that [`Self::get`] and [`Self::find`] see them. They

@@ -21,6 +21,7 @@ mod examples;
 mod faults_together;
 mod freshness;
 mod host_crashes;
+mod hostile_modules;
 mod isolation;
 mod modules_come_and_go;
 mod reading_while_writing;

@@ -33,6 +33,23 @@ pub fn rebuilt(module: &[u8], label: &str) -> Vec<u8> {
     rebuilt
 }
 
+/// The same module with one text of its data replaced by another of the same length, wherever it stands.
+///
+/// # Panics
+/// If it does not stand there, or the lengths differ.
+pub fn renamed(module: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "{from} and {to}");
+    let mut renamed = module.to_vec();
+    let places: Vec<_> = (0..module.len())
+        .filter(|&at| module[at..].starts_with(from.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "the module does not hold {from}");
+    for at in places {
+        renamed[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    renamed
+}
+
 fn folder() -> PathBuf {
     std::env::var_os("FOLDLINE_GUESTS").map_or_else(
         || target().join("wasm32-unknown-unknown/release"),

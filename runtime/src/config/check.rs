@@ -105,7 +105,9 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         changes_mib,
         row_kib,
         find_rows,
-        log_lines_per_batch: _, // 0 is fine: a module then logs nothing.
+        find_mib,
+        log_lines_per_batch: _,  // 0 is fine: a module then logs nothing.
+        batches_per_instance: _, // 0 is fine: an instance then lives as long as its projection runs.
     } = *limits;
     at_least_one("limits", "call_ms", call_ms)?;
     for (key, value, max) in [
@@ -117,6 +119,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         ("changes_mib", changes_mib, 65_536),
         ("row_kib", row_kib, 524_288), // SQLite takes rows of up to 1 GB.
         ("find_rows", find_rows, 100_000_000),
+        ("find_mib", find_mib, 4_096),
     ] {
         if !(1..=max).contains(&value) {
             let reason = format!("must be at least 1 and at most {max}");

@@ -32,7 +32,7 @@ pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
     ("limits", &[
         ("module_mib", Number), ("memory_mib", Number), ("call_ms", Number), ("batch_events", Number),
         ("batch_kib", Number), ("changes_per_batch", Number), ("changes_mib", Number), ("row_kib", Number), ("find_rows", Number),
-        ("log_lines_per_batch", Number),
+        ("find_mib", Number), ("log_lines_per_batch", Number), ("batches_per_instance", Number),
     ]),
     ("recovery", &[("restart_min_ms", Number), ("restart_max_ms", Number)]),
     ("host", &[("drain_ms", Number)]),

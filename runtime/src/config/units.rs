@@ -59,7 +59,9 @@ impl Limits {
             change_bytes: mib(self.changes_mib),
             row_bytes: kib(self.row_kib),
             find_rows: self.find_rows,
+            find_bytes: mib(self.find_mib),
             log_lines: self.log_lines_per_batch,
+            batches: self.batches_per_instance,
         }
     }
 }

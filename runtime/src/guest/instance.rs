@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Store, Trap};
 
-use super::bindings::{Projection, log};
+use super::bindings::{Projection, Rejection, log};
 use super::engine::TICK;
 use super::limits::{GuestFault, GuestLimits, LOG_LINE_BYTES, MemoryMeter};
 use super::load::GuestModule;
@@ -94,6 +94,9 @@ impl log::Host for GuestState {
 pub(super) fn confined(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
+    // Bounds what the host allocates for texts and lists of the guest before it has seen them.
+    let sent = store.data().limits.sent_bytes();
+    store.set_hostcall_fuel(sent);
     set_deadline(&mut store);
     store
 }
@@ -109,6 +112,9 @@ fn set_deadline(store: &mut Store<GuestState>) {
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1);
 }
 
+/// How wasmtime says that a guest has sent more than it may.
+const SENT_TOO_MUCH: &str = "fuel allocated for hostcalls";
+
 /// What a failed call means.
 pub(super) fn fault(store: &Store<GuestState>, error: wasmtime::Error) -> GuestFault {
     let state = store.data();
@@ -119,6 +125,11 @@ pub(super) fn fault(store: &Store<GuestState>, error: wasmtime::Error) -> GuestF
     if let Some(wanted) = state.memory.refused {
         let limit = state.limits.memory_bytes;
         return GuestFault::Memory { wanted, limit };
+    }
+    // The type of this error is not public; a test sees when its text changes.
+    if error.root_cause().to_string().contains(SENT_TOO_MUCH) {
+        let limit = state.limits.sent_bytes();
+        return GuestFault::Sent { limit };
     }
     error.downcast::<GuestFault>().unwrap_or_else(|error| {
         let reason = state.last_error.clone();
@@ -131,6 +142,7 @@ pub(super) fn fault(store: &Store<GuestState>, error: wasmtime::Error) -> GuestF
 /// A module ready to be called, with the read model it writes to.
 pub struct GuestInstance {
     module: GuestModule,
+    batches: usize,
     store: Store<GuestState>,
     guest: Projection,
 }
@@ -152,6 +164,7 @@ impl GuestInstance {
                 store.data_mut().session = Some(session);
                 Ok(Self {
                     module,
+                    batches: 0,
                     store,
                     guest,
                 })
@@ -166,19 +179,23 @@ impl GuestInstance {
     /// Why not. The instance must not be used again then, and what the call asked for must be undone in the
     /// session.
     pub fn project(&mut self, batch: &Batch) -> Result<(), GuestFault> {
+        self.batches += 1;
         self.store.data_mut().begin_call();
         set_deadline(&mut self.store);
         match self.guest.call_project(&mut self.store, batch.into()) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(rejection)) => Err(GuestFault::Rejected {
-                index: (rejection.index as usize).min(batch.len().saturating_sub(1)),
-                reason: shortened(rejection.reason),
-            }),
+            Ok(Err(rejection)) => Err(rejected(rejection, batch.len())),
             Err(error) => {
                 tracing::debug!(projection = %self.module.definition.name, "guest failed: {error:?}");
                 Err(fault(&self.store, error))
             }
         }
+    }
+
+    /// Whether it has projected as many batches as one instance may.
+    pub fn is_worn(&self) -> bool {
+        let limit = self.store.data().limits.batches;
+        limit > 0 && self.batches >= limit
     }
 
     /// The module it runs.
@@ -200,6 +217,18 @@ impl GuestInstance {
             Some(session) => session,
             None => unreachable!("`new` put the session in and only this takes it out"),
         }
+    }
+}
+
+fn rejected(rejection: Rejection, events: usize) -> GuestFault {
+    let index = rejection.index as usize;
+    if index >= events {
+        let text = format!("it rejected event number {index} of a batch of {events}");
+        return GuestFault::Misuse(text);
+    }
+    GuestFault::Rejected {
+        index,
+        reason: shortened(rejection.reason),
     }
 }
 

@@ -23,9 +23,24 @@ pub struct GuestLimits {
     pub row_bytes: usize,
     /// Most rows one `find` gives back; a larger limit asked for is lowered to this.
     pub find_rows: usize,
+    /// Most bytes of the rows that one `find` gives back.
+    pub find_bytes: usize,
     /// Most log lines per batch; further ones are counted and dropped.
     pub log_lines: usize,
+    /// Batches after which an instance is replaced by a fresh one; 0 is never.
+    pub batches: usize,
 }
+
+impl GuestLimits {
+    /// Most bytes that a guest may send to the host in one call, in either direction of calling. Larger rows than
+    /// allowed are named as such up to here.
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.row_bytes.saturating_add(SENT_BESIDES_ROWS)
+    }
+}
+
+/// What a guest may send in one call beside a row: a log line, a rejection, its definition.
+const SENT_BESIDES_ROWS: usize = 1 << 20;
 
 /// Longest log line of a guest that is kept, in bytes.
 pub const LOG_LINE_BYTES: usize = 4096;
@@ -89,6 +104,22 @@ pub enum GuestFault {
         /// `limits.row_kib`, in bytes.
         limit: usize,
     },
+    /// The guest asked for more rows in one `find` than fit.
+    #[error(
+        "find limit reached: the rows of one find in table {table} have more than {limit} bytes"
+    )]
+    Find {
+        /// The table.
+        table: String,
+        /// `limits.find_mib`, in bytes.
+        limit: usize,
+    },
+    /// The guest sent too much in one call.
+    #[error("size limit reached: the module sent more than {limit} bytes in one call")]
+    Sent {
+        /// `limits.row_kib` and 1 MiB, in bytes.
+        limit: usize,
+    },
     /// The guest used the read model against its own definition.
     #[error("the module used its read model wrongly: {0}")]
     Misuse(String),
@@ -111,14 +142,11 @@ impl GuestFault {
             Self::Changes { .. } => "raise limits.changes_per_batch or lower limits.batch_events",
             Self::ChangeBytes { .. } => "raise limits.changes_mib or lower limits.batch_events",
             Self::Row { .. } => "raise limits.row_kib, or split the row over several",
+            Self::Find { .. } => "raise limits.find_mib, or find fewer rows at once",
+            Self::Sent { .. } => "raise limits.row_kib, or send less in one row, log line or error",
             Self::Misuse(_) => "build the module with a current foldline-sdk, which cannot do this",
             Self::Store(error) => error.hint(),
         }
-    }
-
-    /// Whether one event alone may be the cause, so that a smaller batch tells which.
-    pub fn is_about_events(&self) -> bool {
-        !matches!(self, Self::Rejected { .. } | Self::Store(_))
     }
 }
 

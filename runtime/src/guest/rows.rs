@@ -9,6 +9,7 @@ use super::instance::GuestState;
 use super::limits::{GuestFault, GuestLimits};
 use crate::definition::{Column, Table};
 use crate::session::Session;
+use crate::store::FindLimit;
 use crate::value::{Packed, Row, Value, fields};
 
 type Guest<'a> = StoreContextMut<'a, GuestState>;
@@ -84,11 +85,24 @@ impl GuestState {
         key: &[u8],
         limit: u32,
     ) -> Result<Vec<Row>, GuestFault> {
-        let limit = (limit as usize).min(self.limits.find_rows);
+        let limit = FindLimit {
+            rows: (limit as usize).min(self.limits.find_rows),
+            bytes: self.limits.find_bytes,
+        };
         let session = self.session()?;
-        check_index(table_of(session, table)?, index as usize, key)?;
+        let asked = table_of(session, table)?;
+        check_index(asked, index as usize, key)?;
+        let name = asked.name.clone();
         let key: Vec<_> = fields(key).map(Value::from).collect();
-        Ok(session.find(table as usize, index as usize, &key, limit)?)
+        let found = session.find(table as usize, index as usize, &key, limit)?;
+        let bytes: usize = found.iter().flatten().map(Value::size).sum();
+        match bytes <= limit.bytes {
+            true => Ok(found),
+            false => Err(GuestFault::Find {
+                table: name,
+                limit: limit.bytes,
+            }),
+        }
     }
 
     fn replace(&mut self, table: u32, row: &mut [u8]) -> Result<(), GuestFault> {

@@ -203,7 +203,21 @@ impl Fold {
     ///
     /// # Errors
     /// The event that always fails; the ones before it are committed.
-    pub fn apply(mut self, batch: &Batch, more_wait: bool) -> Result<Self, Failure> {
+    pub fn apply(self, batch: &Batch, more_wait: bool) -> Result<Self, Failure> {
+        self.apply_and(batch, more_wait, Self::recover)
+    }
+
+    /// The same for a part of a batch that failed: if the part fails too, the guest is not asked which event it was.
+    fn apply_part(self, part: &Batch) -> Result<Self, Failure> {
+        self.apply_and(part, false, Self::halve)
+    }
+
+    fn apply_and(
+        mut self,
+        batch: &Batch,
+        more_wait: bool,
+        recover: impl FnOnce(Self, &Batch, GuestFault) -> Result<Self, Failure>,
+    ) -> Result<Self, Failure> {
         let projected = match batch.is_empty() {
             true => Ok(()),
             false => self.instance.project(batch),
@@ -212,10 +226,20 @@ impl Fold {
             Ok(()) => {
                 self.folded(batch);
                 self.commit_if_due(more_wait)?;
-                Ok(self)
+                match self.instance.is_worn() {
+                    true => self.renewed(),
+                    false => Ok(self),
+                }
             }
             Err(GuestFault::Store(error)) => Err(error.into()),
-            Err(fault) => self.recover(batch, fault),
+            Err(fault) => {
+                self = self.restarted()?;
+                self.commit()?;
+                match self.stop.is_cancelled() {
+                    true => Ok(self),
+                    false => recover(self, batch, fault),
+                }
+            }
         }
     }
 
@@ -271,42 +295,52 @@ impl Fold {
         Ok(())
     }
 
-    /// A rejection names its event; anything else is traced to one event by halving.
+    /// A rejection names its event; anything else is traced to one event by halving. So is the rejection of a guest
+    /// that rejects again without that event: nothing it says may cost more than that.
     fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
-        self = self.restarted()?;
-        self.commit()?;
-        if self.stop.is_cancelled() {
-            return Ok(self);
-        }
-        if fault.is_about_events() && batch.len() > 1 {
-            let middle = batch.len() / 2;
-            self = self.apply(&batch.slice(0..middle), false)?;
+        let GuestFault::Rejected { index, .. } = fault else {
+            return self.halve(batch, fault);
+        };
+        if index > 0 {
+            self = self.apply_part(&batch.slice(0..index))?;
             if self.stop.is_cancelled() {
                 return Ok(self);
             }
-            return self.apply(&batch.slice(middle..batch.len()), false);
         }
-        let index = match fault {
-            GuestFault::Rejected { index, .. } => index,
-            _ => 0,
-        };
-        if index > 0 {
-            self.apply(&batch.slice(0..index), false)?;
+        Err(poison(batch, index, fault))
+    }
+
+    fn halve(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
+        if batch.len() == 1 {
+            return Err(poison(batch, 0, fault));
         }
-        Err(Failure::PoisonEvent {
-            sequence: batch.sequences()[index],
-            subject: batch.subject(index).to_owned(),
-            fault: Box::new(fault),
-        })
+        let middle = batch.len() / 2;
+        self = self.apply_part(&batch.slice(0..middle))?;
+        if self.stop.is_cancelled() {
+            return Ok(self);
+        }
+        self.apply_part(&batch.slice(middle..batch.len()))
     }
 
     /// A fresh instance of the same module, without what the failed call asked for.
     fn restarted(mut self) -> Result<Self, Failure> {
+        self.instance.session().undo_call()?;
+        self.renewed()
+    }
+
+    /// A fresh instance of the same module.
+    fn renewed(mut self) -> Result<Self, Failure> {
         let module = self.instance.module().clone();
-        let mut session = self.instance.into_session();
-        session.undo_call()?;
-        self.instance = start(module, self.limits, session)?;
+        self.instance = start(module, self.limits, self.instance.into_session())?;
         Ok(self)
+    }
+}
+
+fn poison(batch: &Batch, index: usize, fault: GuestFault) -> Failure {
+    Failure::PoisonEvent {
+        sequence: batch.sequences()[index],
+        subject: batch.subject(index).to_owned(),
+        fault: Box::new(fault),
     }
 }
 

@@ -61,7 +61,7 @@ impl ReadModelStore for Gated {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError> {
         self.store.find(table, index, key, limit)
     }

@@ -1,7 +1,7 @@
 //! What every store must do, whatever it is made of. A store's own test file names it in
 //! [`conformance_suite`] and adds only what is special about it.
 
-use super::{Checkpoint, ReadModelStore};
+use super::{Checkpoint, FindLimit, ReadModelStore};
 use crate::changes::{Change, Changes, Known};
 use crate::definition::{Column, ColumnType, Definition, EventKey, Table};
 use crate::event::Sequence;
@@ -34,6 +34,7 @@ macro_rules! conformance_suite {
             rows::composite_keys_tell_rows_apart,
             rows::a_table_of_nothing_but_a_key_can_be_written_twice,
             rows::find_gives_matches_in_the_order_of_the_key_up_to_the_limit,
+            rows::find_ends_behind_the_row_that_has_too_many_bytes,
             rows::find_sees_what_is_not_committed,
             rows::find_takes_null_as_equal_to_null,
             commits::rows_and_checkpoint_come_back_together,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Checkpoint, ReadModelStore, StoreError};
+use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::Changes;
 use crate::definition::{Definition, Table};
 use crate::value::{Key, Packed, Row, Value};
@@ -104,7 +104,7 @@ impl ReadModelStore for MemoryStore {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError> {
         let columns = &self.read_model.tables[table].indexes[index];
         let matches = |row: &&Row| {
@@ -121,7 +121,7 @@ impl ReadModelStore for MemoryStore {
         let pending = self.pending[table].iter();
         let rows = pending.filter_map(|(key, row)| Some((key, row.as_ref()?)));
         found.extend(rows.filter(|(_, row)| matches(row)));
-        Ok(found.into_values().take(limit).cloned().collect())
+        limit.cut(found.into_values().cloned().map(Ok))
     }
 
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Checkpoint, ReadModelStore, StoreError};
+use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::{Change, Changes, Known};
 use crate::definition::Definition;
 use crate::value::{Row, Value};
@@ -147,18 +147,21 @@ impl SqliteStore {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> rusqlite::Result<Vec<Row>> {
         self.begin()?;
         let statements = &self.statements[table];
         let mut statement = self.connection.prepare_cached(&statements.find[index])?;
         row::bind(&mut statement, key)?;
-        statement.raw_bind_parameter(key.len() + 1, i64::try_from(limit).unwrap_or(i64::MAX))?;
-        let (mut rows, mut found) = (statement.raw_query(), Vec::new());
-        while let Some(row) = rows.next()? {
-            found.push(row::read(row, &statements.table.columns)?);
-        }
-        Ok(found)
+        let most = i64::try_from(limit.rows).unwrap_or(i64::MAX);
+        statement.raw_bind_parameter(key.len() + 1, most)?;
+        let mut rows = statement.raw_query();
+        let read = |row: &rusqlite::Row<'_>| row::read(row, &statements.table.columns);
+        limit.cut(std::iter::from_fn(|| {
+            rows.next()
+                .and_then(|row| row.map(read).transpose())
+                .transpose()
+        }))
     }
 
     /// Empties the write-ahead log when it has grown too far. What is committed is safe either way, so when
@@ -207,7 +210,7 @@ impl ReadModelStore for SqliteStore {
         table: usize,
         index: usize,
         key: &[Value],
-        limit: usize,
+        limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError> {
         self.build_indexes()?;
         self.read_index(table, index, key, limit)

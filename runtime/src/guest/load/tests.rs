@@ -14,7 +14,9 @@ fn limits() -> GuestLimits {
         change_bytes: 1 << 20,
         row_bytes: 1 << 16,
         find_rows: 100,
+        find_bytes: 1 << 20,
         log_lines: 10,
+        batches: 0,
     }
 }
 

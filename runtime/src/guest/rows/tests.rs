@@ -45,7 +45,9 @@ fn guest() -> GuestState {
         change_bytes: 2_000,
         row_bytes: 1_000,
         find_rows: 3,
+        find_bytes: 1_000,
         log_lines: 0,
+        batches: 0,
     };
     let session = Session::new(Box::new(store), Arc::new(definition), 1 << 20).unwrap();
     GuestState::at_work(limits, session)
@@ -110,6 +112,24 @@ fn find_gives_back_no_more_rows_than_the_host_allows() {
         .search(0, 0, &Packed::from([Value::Text("same".into())]), u32::MAX)
         .unwrap();
     assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn find_gives_back_no_more_bytes_than_the_host_allows() {
+    let mut guest = guest();
+    let same = "s".repeat(400);
+    let find = |guest: &mut GuestState| {
+        let key = Packed::from([Value::Text(same.as_str().into())]);
+        guest.search(0, 0, &key, 3)
+    };
+    put(&mut guest, 0, &note(1, &same)).unwrap();
+    assert_eq!(find(&mut guest).unwrap().len(), 1);
+    for id in [2, 3] {
+        put(&mut guest, 0, &note(id, &same)).unwrap();
+    }
+    let error = find(&mut guest).unwrap_err().to_string();
+    assert!(error.contains("find limit"), "{error}");
+    assert!(error.contains("more than 1000 bytes"), "{error}");
 }
 
 #[test]

@@ -57,7 +57,9 @@ pub(in crate::store) fn what_was_not_committed_is_gone_after_a_crash<M: ReadMode
     assert_eq!(note_of_a(&mut store), Some(noted("a", "old")));
     assert_eq!(store.get(ORDER, &[text("b")]).unwrap(), None);
     assert_eq!(
-        store.find(ORDER, BY_TEXT, &[text("new")], 9).unwrap(),
+        store
+            .find(ORDER, BY_TEXT, &[text("new")], FindLimit::rows(9))
+            .unwrap(),
         [] as [Row; 0]
     );
 }
@@ -71,7 +73,9 @@ pub(in crate::store) fn rollback_restores_the_last_commit<M: ReadModel>() {
         assert_eq!(note_of_a(&mut store), Some(noted("a", "old")));
         assert_eq!(store.get(ORDER, &[text("b")]).unwrap(), None);
         assert_eq!(
-            store.find(ORDER, BY_TEXT, &[text("old")], 9).unwrap(),
+            store
+                .find(ORDER, BY_TEXT, &[text("old")], FindLimit::rows(9))
+                .unwrap(),
             [noted("a", "old")]
         );
     }

@@ -130,7 +130,10 @@ impl<M: ReadModel<Store: 'static>> Run<M> {
     fn find(&mut self, note: Value, limit: usize) {
         let matches = self.current.values().filter(|row| row[4] == note);
         let expected: Vec<_> = matches.take(limit).cloned().collect();
-        let found = self.session().find(ORDER, BY_TEXT, &[note], limit).unwrap();
+        let found = self
+            .session()
+            .find(ORDER, BY_TEXT, &[note], FindLimit::rows(limit))
+            .unwrap();
         assert_eq!(found, expected);
     }
 

@@ -69,7 +69,9 @@ pub(in crate::store) fn the_last_write_of_a_key_wins<M: ReadModel>() {
         Some(noted("a", "fourth"))
     );
     assert_eq!(
-        store.find(ORDER, BY_TEXT, &[text("first")], 9).unwrap(),
+        store
+            .find(ORDER, BY_TEXT, &[text("first")], FindLimit::rows(9))
+            .unwrap(),
         [] as [Row; 0]
     );
 }
@@ -164,8 +166,25 @@ pub(in crate::store) fn find_gives_matches_in_the_order_of_the_key_up_to_the_lim
     write(&mut store, ORDER, &shuffled, &[]);
     store.commit(&at(1, 1)).unwrap();
     for limit in [0, 1, 3, 6, usize::MAX] {
-        let found = store.find(ORDER, BY_TEXT, &[text("x")], limit).unwrap();
+        let found = store
+            .find(ORDER, BY_TEXT, &[text("x")], FindLimit::rows(limit))
+            .unwrap();
         assert_eq!(found, wanted[..limit.min(6)]);
+    }
+}
+
+pub(in crate::store) fn find_ends_behind_the_row_that_has_too_many_bytes<M: ReadModel>() {
+    let (_read_model, mut store) = created::<M>();
+    let rows = ["a", "b", "c"].map(|id| noted(id, "x"));
+    write(&mut store, ORDER, &rows, &[]);
+    let bytes: usize = rows[0].iter().map(Value::size).sum();
+    for (limit, count) in [(0, 1), (bytes - 1, 1), (bytes, 2), (3 * bytes, 3)] {
+        let limit = FindLimit {
+            rows: 9,
+            bytes: limit,
+        };
+        let found = store.find(ORDER, BY_TEXT, &[text("x")], limit).unwrap();
+        assert_eq!(found, rows[..count]);
     }
 }
 
@@ -185,11 +204,16 @@ pub(in crate::store) fn find_sees_what_is_not_committed<M: ReadModel>() {
         &[noted("0", "x"), noted("a", "y")],
         &[vec![text("b")]],
     );
-    let found = store.find(ORDER, BY_TEXT, &[text("x")], 9).unwrap();
+    let found = store
+        .find(ORDER, BY_TEXT, &[text("x")], FindLimit::rows(9))
+        .unwrap();
     assert_eq!(found, [noted("0", "x"), noted("c", "x")]);
     write(&mut store, ORDER, &[noted("a", "x")], &[]);
     assert_eq!(
-        store.find(ORDER, BY_TEXT, &[text("x")], 9).unwrap().len(),
+        store
+            .find(ORDER, BY_TEXT, &[text("x")], FindLimit::rows(9))
+            .unwrap()
+            .len(),
         3
     );
 }
@@ -204,7 +228,12 @@ pub(in crate::store) fn find_takes_null_as_equal_to_null<M: ReadModel>() {
     ];
     write(&mut store, ORDER, &rows, &[]);
     let mut find = |key: [&Value; 2]| {
-        let found = store.find(ORDER, BY_FLAG_AND_COUNT, &key.map(Clone::clone), 9);
+        let found = store.find(
+            ORDER,
+            BY_FLAG_AND_COUNT,
+            &key.map(Clone::clone),
+            FindLimit::rows(9),
+        );
         found.unwrap()
     };
     assert_eq!(find([&yes, &null]), rows[..1]);
@@ -239,7 +268,12 @@ pub(in crate::store) fn what_is_known_of_the_row_before_changes_nothing<M: ReadM
         store.commit(&at(sequence, 1)).unwrap();
         assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(row.clone()));
         for note in ["x", "y"].map(text) {
-            let found = store.find(ORDER, BY_TEXT, std::slice::from_ref(&note), 9);
+            let found = store.find(
+                ORDER,
+                BY_TEXT,
+                std::slice::from_ref(&note),
+                FindLimit::rows(9),
+            );
             assert_eq!(found.unwrap().len(), usize::from(row[4] == note));
         }
         before = Known::Row(row.into());

@@ -76,7 +76,10 @@ fn indexes_wait_until_they_are_due_and_come_back_after_a_rollback() {
     store.rollback().unwrap();
     assert!(index_names(&store).is_empty());
     assert_eq!(
-        store.find(ORDER, BY_TEXT, &[text("x")], 9).unwrap().len(),
+        store
+            .find(ORDER, BY_TEXT, &[text("x")], FindLimit::rows(9))
+            .unwrap()
+            .len(),
         1
     );
     store.commit(&at(2, 1)).unwrap();
