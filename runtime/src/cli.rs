@@ -3,6 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod accept;
 mod client;
 mod error;
 mod inspect;
@@ -29,6 +30,8 @@ enum Command {
     Status(status::Arguments),
     /// Read rows of a read model from a running host.
     Query(query::Arguments),
+    /// Let a projection go on although its stream has dropped events that it had not read.
+    Accept(accept::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.
     Inspect(inspect::Arguments),
 }
@@ -39,6 +42,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Run(arguments) => run::execute(arguments),
         Command::Status(arguments) => status::execute(&arguments),
         Command::Query(arguments) => query::execute(&arguments),
+        Command::Accept(arguments) => accept::execute(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
     }
 }

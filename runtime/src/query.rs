@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,7 @@ pub fn router(state: QueryState) -> Router {
         .route("/readyz", get(admin::readyz))
         .route("/v1/projections", get(admin::projections))
         .route("/v1/projections/{name}", get(admin::projection))
+        .route("/v1/projections/{name}/accept", post(admin::accept))
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
         .fallback(admin::unknown_route)

@@ -212,8 +212,10 @@ impl Supervisor {
             file: file.to_owned(),
             verdict: "refused".into(),
             problem: Problem {
+                code: "module_refused".into(),
                 error,
                 hint: Some(hint.to_owned()),
+                lost: None,
                 at: telemetry::now(),
             },
         });

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::RequestBuilder;
+use ureq::http::Response;
 
 use super::CliError;
 use super::output::printable_json;
@@ -87,11 +89,28 @@ impl Client {
 
     /// Asks for `path`, which may carry a query; the host's own errors come back with its hints.
     pub(crate) fn get(&self, path: &str) -> Result<Answer, CliError> {
-        let mut request = self.agent.get(format!("{}{path}", self.host));
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        let request = self.agent.get(format!("{}{path}", self.host));
+        self.answer(self.authorized(request).call())
+    }
+
+    /// Asks for something to be done; nothing but the path says what.
+    pub(crate) fn post(&self, path: &str) -> Result<Answer, CliError> {
+        let request = self.agent.post(format!("{}{path}", self.host));
+        self.answer(self.authorized(request).send_empty())
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
         }
-        let mut response = request.call().map_err(|error| self.no_answer(&error))?;
+    }
+
+    fn answer(
+        &self,
+        response: Result<Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, CliError> {
+        let mut response = response.map_err(|error| self.no_answer(&error))?;
         let sequence = response.headers().get("foldline-sequence");
         let sequence = sequence.and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);

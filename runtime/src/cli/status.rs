@@ -171,5 +171,8 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for (name, value) in lines {
         writeln!(out, "{name:<13} {}", printable(&value))?;
     }
+    for warning in &status.warnings {
+        writeln!(out, "{:<13} {}", "warning", printable(warning))?;
+    }
     Ok(())
 }

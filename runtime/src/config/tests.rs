@@ -136,7 +136,7 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         ..Flags::default()
     };
     let config = load_with(Some(file), &env, flags).unwrap();
-    assert_eq!(config.nats.url, "nats://flag:1");
+    assert_eq!(config.nats.url.as_deref(), Some("nats://flag:1"));
     assert_eq!(config.modules.dir, Path::new("env"));
     assert_eq!(
         config.store.dir,
@@ -162,7 +162,7 @@ fn unknown_keys_are_named_with_their_line_and_what_is_known() {
     );
     let projection = refusal("[projection.a]\nstrem = 'x'");
     assert!(
-        projection.contains("line 2: unknown key `strem`, expected `stream` or `start`"),
+        projection.contains("line 2: unknown key `strem`, expected one of `stream`, `start`"),
         "{projection}"
     );
 }
@@ -185,6 +185,10 @@ fn values_of_the_wrong_kind_are_named_with_their_line() {
         (
             "[log]\nlevel = 'loud'",
             "line 2: unknown variant `loud`, expected one of `error`, `warn`",
+        ),
+        (
+            "[projection.a]\non_lost_events = 'rebuild'",
+            "line 2: unknown variant `rebuild`, expected `halt` or `accept`",
         ),
         (
             "[projection.a]\nstart = 'end'",
@@ -230,7 +234,10 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
             "[nats] url = \"nats://[bad\": no NATS address",
         ),
         ("[nats]\nuser = 'me'", "there is no password"),
-        ("[nats]\ncredentials = '/nowhere'", "there is no such file"),
+        (
+            "[nats]\ncredentials = '/nowhere'",
+            "/nowhere cannot be read",
+        ),
         (
             "[http]\ntoken = 'two words'",
             "[http] token = (secret): a token is made of",

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
+use super::losses::Losses;
 use super::{RefusedModule, Status};
 use crate::definition::Definition;
 
@@ -31,6 +32,7 @@ pub struct ReadModelFile {
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     inner: Arc<RwLock<Inner>>,
+    losses: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,11 @@ impl Directory {
     /// Says that the modules folder was looked at.
     pub fn fill(&self) {
         self.write().filled = true;
+    }
+
+    /// Lost events that projections wait for somebody to accept.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// Adds or replaces a projection.

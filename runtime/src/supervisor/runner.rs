@@ -11,20 +11,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchLimits;
 use crate::config::Config;
+use crate::event::Position;
 use crate::guest::{GuestLimits, GuestModule};
 use crate::projection::directory::{Directory, ReadModelFile};
+use crate::projection::losses::LossGate;
 use crate::projection::progress::{Progress, Rate};
 use crate::projection::recovery::{Failure, Retry};
 use crate::projection::task::{Inputs, Task};
 use crate::projection::{Generation, Problem, State, Status};
 use crate::session::Session;
-use crate::source::EventSource;
-use crate::source::position::{self, Resume};
+use crate::source::position::{self, OnLostEvents, Resume};
 use crate::source::shared::SharedReaders;
+use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Checkpoint, ReadModelStore};
-use crate::telemetry;
 
 /// How often the rate is measured and the stream's end looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ pub(super) struct Runner {
     name: String,
     module: watch::Receiver<GuestModule>,
     progress: Progress,
+    /// Where it waits when events are lost.
+    losses: Arc<LossGate>,
     stop: CancellationToken,
 }
 
@@ -76,10 +79,12 @@ impl Runner {
     ) -> (Self, watch::Receiver<Status>) {
         let status = first_status(file, &module.borrow());
         let (sender, receiver) = watch::channel(status);
+        let name = receiver.borrow().name.clone();
         let runner = Self {
+            losses: directory.losses().gate(&name),
             shared,
             directory,
-            name: receiver.borrow().name.clone(),
+            name,
             module,
             progress: Progress::new(sender),
             stop,
@@ -102,7 +107,8 @@ impl Runner {
             if started.elapsed() > STEADY {
                 backoff.reset();
             }
-            let wait = backoff.after(failure.retry());
+            self.losses.stopped(failure.lost());
+            let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
             if !self.wait(wait.unwrap_or(Duration::MAX)).await {
                 backoff.reset();
@@ -122,6 +128,7 @@ impl Runner {
         let tried = self.progress.digest();
         tokio::select! {
             () = self.stop.cancelled() => false,
+            () = self.losses.accepted() => false,
             Ok(module) = self.module.wait_for(|module| *module.digest != tried) => {
                 self.progress.reloaded(&module);
                 false
@@ -130,20 +137,28 @@ impl Runner {
         }
     }
 
-    fn failed(&self, failure: &Failure, soon_again: bool) {
-        let (error, hint) = (failure.to_string(), failure.hint());
-        let known = self.progress.problem();
-        if known.is_some_and(|known| known.error == error) {
-            tracing::debug!(projection = self.name, "still: {error}");
-        } else {
-            tracing::error!(projection = self.name, hint, "{error}");
+    /// When to try again: a loss that is accepted anyway does not wait for a person.
+    fn retry(&self, failure: &Failure) -> Retry {
+        match (failure.lost(), self.on_lost_events()) {
+            (Some(_), OnLostEvents::Accept) => Retry::Soon,
+            _ => failure.retry(),
         }
-        let problem = Problem {
-            error,
-            hint: Some(hint.to_owned()),
-            at: telemetry::now(),
-        };
-        let state = if soon_again {
+    }
+
+    fn on_lost_events(&self) -> OnLostEvents {
+        self.shared.config.projection(&self.name).on_lost_events
+    }
+
+    fn failed(&self, failure: &Failure, soon_again: bool) {
+        let problem = Problem::from(failure);
+        let known = self.progress.problem();
+        if known.is_some_and(|known| known.error == problem.error) {
+            tracing::debug!(projection = self.name, "still: {failure}");
+        } else {
+            let (code, hint) = (failure.code(), failure.hint());
+            tracing::error!(projection = self.name, code, hint, "{failure}");
+        }
+        let state = if soon_again && !failure.needs_somebody() {
             State::Starting
         } else {
             State::Failed
@@ -167,6 +182,7 @@ impl Runner {
     /// Everything else the loop needs: its place in the stream, and the events from there.
     async fn prepare(&self, store: SqliteStore, module: GuestModule) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
+        let store = self.pass_over_lost(store, &checkpoint, &resume).await?;
         let readers = &self.shared.readers;
         let subscription = readers
             .subscribe(&checkpoint.stream, checkpoint.position())
@@ -232,14 +248,53 @@ impl Runner {
             (None, None) => source.find_stream(&filters(module)).await?,
         };
         self.progress.found(&stream);
-        let resume = position::check(source, &stream, stored, settings.start).await?;
+        let on_lost = match self.losses.pass() {
+            true => OnLostEvents::Accept,
+            false => settings.on_lost_events,
+        };
+        let resume = position::check(source, &stream, stored, settings.start, on_lost).await?;
         let first = || Checkpoint {
             stream,
             sequence: resume.after,
             anchor: 0,
             epoch: 1,
         };
-        Ok((stored.cloned().unwrap_or_else(first), resume))
+        let checkpoint = match (stored, resume.lost) {
+            (Some(stored), None) => stored.clone(),
+            (Some(stored), Some(lost)) => stored.at(Position {
+                sequence: lost.last,
+                // Nobody knows when that event was stored, so it is no anchor.
+                time: 0,
+            }),
+            (None, _) => first(),
+        };
+        Ok((checkpoint, resume))
+    }
+
+    /// Commits that lost events are passed over, so that it stays accepted, and says so.
+    async fn pass_over_lost(
+        &self,
+        mut store: SqliteStore,
+        checkpoint: &Checkpoint,
+        resume: &Resume,
+    ) -> Result<SqliteStore, Failure> {
+        let Some(LostEvents { first, last }) = resume.lost else {
+            return Ok(store);
+        };
+        tracing::warn!(
+            projection = self.name,
+            stream = checkpoint.stream,
+            "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
+        );
+        if store.checkpoint().is_none() {
+            return Ok(store);
+        }
+        let next = checkpoint.clone();
+        blocking(move || {
+            store.commit(&next)?;
+            Ok(store)
+        })
+        .await?
     }
 
     /// Runs the loop on its thread and looks at it once a second.
@@ -312,6 +367,7 @@ fn first_status(file: &str, module: &GuestModule) -> Status {
         dead_letters: 0,
         held_keys: 0,
         last_error: None,
+        warnings: Vec::new(),
     }
 }
 
