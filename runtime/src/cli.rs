@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod client;
 mod error;
 mod inspect;
+mod operate;
 mod output;
 mod query;
 mod run;
@@ -29,6 +30,18 @@ enum Command {
     Status(status::Arguments),
     /// Read rows of a read model from a running host.
     Query(query::Arguments),
+    /// Build a projection's live version again beside its live read model, which is then replaced.
+    Rebuild(operate::Rebuild),
+    /// Let the generation that is being built take the live one's place.
+    Promote(operate::Arguments),
+    /// Make the generation live again that was live before.
+    Rollback(operate::Arguments),
+    /// Stop a projection from applying events until it is resumed, also over restarts.
+    Pause(operate::Arguments),
+    /// End a pause.
+    Resume(operate::Arguments),
+    /// Delete a projection's read models. Its module file must be gone from the modules folder.
+    Remove(operate::Remove),
     /// Check a projection module file and show what is in it. Needs no host.
     Inspect(inspect::Arguments),
 }
@@ -39,6 +52,12 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Run(arguments) => run::execute(arguments),
         Command::Status(arguments) => status::execute(&arguments),
         Command::Query(arguments) => query::execute(&arguments),
+        Command::Rebuild(arguments) => operate::rebuild(&arguments),
+        Command::Promote(arguments) => operate::execute("promote", &arguments),
+        Command::Rollback(arguments) => operate::execute("rollback", &arguments),
+        Command::Pause(arguments) => operate::execute("pause", &arguments),
+        Command::Resume(arguments) => operate::execute("resume", &arguments),
+        Command::Remove(arguments) => operate::remove(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
     }
 }

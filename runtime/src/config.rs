@@ -181,7 +181,7 @@ pub enum LogLevel {
 }
 
 /// `[projection.NAME]`: what is different for one projection.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Projection {
     /// The stream to read; found by the projection's subjects when none is named.
@@ -189,6 +189,21 @@ pub struct Projection {
     /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
     #[serde(deserialize_with = "parse::start")]
     pub start: Start,
+    /// Who promotes a new version once it has caught up.
+    pub promote: Promote,
+    /// Whether the generation that was live before keeps advancing, so that it can be rolled back to.
+    pub standby: bool,
+}
+
+/// Who promotes a new version once it has caught up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promote {
+    /// The host, by itself.
+    #[default]
+    Auto,
+    /// An operator, with `foldline promote`.
+    Manual,
 }
 
 /// A text that is never printed.
@@ -264,6 +279,17 @@ impl Default for Limits {
             row_kib: 1_024,
             find_rows: 1_000,
             log_lines_per_batch: 100,
+        }
+    }
+}
+
+impl Default for Projection {
+    fn default() -> Self {
+        Self {
+            stream: None,
+            start: Start::default(),
+            promote: Promote::Auto,
+            standby: true,
         }
     }
 }

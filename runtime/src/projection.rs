@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::{GenerationRecord, GenerationState};
 use crate::event::Sequence;
 
+pub mod brake;
 pub mod directory;
 pub mod progress;
 pub mod recovery;
@@ -56,16 +58,64 @@ pub struct Problem {
 }
 
 /// One built copy of a projection's read model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Generation {
+    /// Counts up from 1 for each projection.
+    pub number: u32,
     /// The version it was built by.
     pub version: u32,
     /// Digest of the module that feeds it now: lower-case hexadecimal SHA-256.
     pub digest: String,
-    /// `live` is the one that is served.
-    pub state: String,
+    /// Where it is in its life: `live` is the one that is served.
+    pub state: GenerationState,
+    /// What it is doing.
+    pub status: State,
     /// Its checkpoint's sequence.
     pub checkpoint: Sequence,
+    /// Events that it has still to apply.
+    pub lag: u64,
+    /// Events read per second, over the last seconds.
+    pub events_per_second: f64,
+    /// How long the rest takes at this rate, in seconds; none while that is not known, or nothing is left.
+    pub seconds_left: Option<f64>,
+    /// The sequence its reading began with, where that was not the projection's usual start: what lies before is not
+    /// in its rows.
+    pub started_from: Option<Sequence>,
+    /// Its file within the data folder.
+    pub file: String,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// When it was made live last.
+    pub promoted: Option<String>,
+    /// What went wrong last; none once it has passed.
+    pub last_error: Option<Problem>,
+}
+
+impl Generation {
+    /// What the catalog and the generation's own run say of it.
+    pub fn of(record: &GenerationRecord, run: &Status) -> Self {
+        let rate = run.events_per_second;
+        Self {
+            number: record.number,
+            version: record.version,
+            digest: record.digest.clone(),
+            state: record.state,
+            status: match record.state {
+                // Its run has ended, which is not what matters.
+                GenerationState::Failed => State::Failed,
+                _ => run.status,
+            },
+            checkpoint: run.checkpoint,
+            lag: run.lag,
+            events_per_second: rate,
+            seconds_left: (run.lag > 0 && rate > 0.0).then(|| run.lag as f64 / rate),
+            started_from: record.started_from,
+            file: record.file.clone(),
+            created: record.created.clone(),
+            promoted: record.promoted.clone(),
+            last_error: run.last_error.clone(),
+        }
+    }
 }
 
 /// Everything `status` and `/v1/projections/{name}` say of one projection.

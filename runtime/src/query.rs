@@ -1,6 +1,6 @@
 //! HTTP over the committed read models: rows, and what the projections are doing.
 //!
-//! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
+//! It only reads, and hands what operators ask for to the supervisor: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
 //! here can delay a commit. Reads are bounded in time and number, and so are connections, requests and the memory of
 //! the answers being sent; a client that is slow to ask or to take its answer loses its connection. The probes
 //! `/livez` and `/readyz` are answered however many requests wait.
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -33,10 +33,12 @@ use tower_http::trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, T
 use tracing::Level;
 
 use crate::projection::directory::Directory;
+use crate::supervisor::Supervision;
 
 mod admin;
 mod auth;
 mod bound;
+mod commands;
 mod etag;
 mod filter;
 mod freshness;
@@ -56,16 +58,19 @@ use problem::HttpProblem;
 #[derive(Debug, Clone)]
 pub struct QueryState {
     directory: Directory,
+    supervision: Supervision,
     token: Option<auth::TokenDigest>,
     served: Arc<served::Served>,
     requests: Arc<Semaphore>,
 }
 
 impl QueryState {
-    /// Answers from `directory`; with a token, only to those who send it as `authorization: Bearer …`.
-    pub fn new(directory: Directory, token: Option<&str>) -> Self {
+    /// Answers from `directory`, and hands commands to `supervision`; with a token, only for those who send it as
+    /// `authorization: Bearer …`.
+    pub fn new(directory: Directory, supervision: Supervision, token: Option<&str>) -> Self {
         Self {
             directory,
+            supervision,
             token: token.map(auth::TokenDigest::of),
             served: Arc::default(),
             requests: Arc::new(Semaphore::new(bound::REQUESTS_MAX)),
@@ -94,6 +99,7 @@ pub fn router(state: QueryState) -> Router {
         .route("/readyz", get(admin::readyz))
         .route("/v1/projections", get(admin::projections))
         .route("/v1/projections/{name}", get(admin::projection))
+        .route("/v1/projections/{name}/{command}", post(commands::command))
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
         .fallback(admin::unknown_route)

@@ -87,11 +87,30 @@ impl Client {
 
     /// Asks for `path`, which may carry a query; the host's own errors come back with its hints.
     pub(crate) fn get(&self, path: &str) -> Result<Answer, CliError> {
-        let mut request = self.agent.get(format!("{}{path}", self.host));
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        let request = self.agent.get(format!("{}{path}", self.host));
+        let answer = self.authorized(request).call();
+        self.answer(answer)
+    }
+
+    /// Asks the host to do what `path` says, with `body`.
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CliError> {
+        let request = self.agent.post(format!("{}{path}", self.host));
+        let answer = self.authorized(request).send(body);
+        self.answer(answer)
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
         }
-        let mut response = request.call().map_err(|error| self.no_answer(&error))?;
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, CliError> {
+        let mut response = response.map_err(|error| self.no_answer(&error))?;
         let sequence = response.headers().get("foldline-sequence");
         let sequence = sequence.and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);

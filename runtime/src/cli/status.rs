@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use clap::Args;
-use foldline::projection::{Problem, RefusedModule, Status};
+use foldline::catalog::GenerationState;
+use foldline::projection::{Generation, Problem, RefusedModule, Status};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -171,5 +172,59 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for (name, value) in lines {
         writeln!(out, "{name:<13} {}", printable(&value))?;
     }
+    generations(&status.generations, out)
+}
+
+fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<()> {
+    let header = [
+        "GEN",
+        "VER",
+        "STATE",
+        "STATUS",
+        "CHECKPOINT",
+        "LAG",
+        "LEFT",
+        "DIGEST",
+        "FILE",
+    ];
+    let mut table = table(header);
+    for generation in generations {
+        table.add_row([
+            number(&generation.number.to_string()),
+            number(&generation.version.to_string()),
+            text(generation.state.as_str()),
+            text(&generation.status.to_string()),
+            number(&grouped(generation.checkpoint)),
+            number(&grouped(generation.lag)),
+            text(&generation.seconds_left.map_or_else(String::new, seconds)),
+            text(generation.digest.get(..8).unwrap_or_default()),
+            text(&generation.file),
+        ]);
+    }
+    if !generations.is_empty() {
+        writeln!(out, "\n{}", shown(&table))?;
+    }
+    for generation in generations {
+        let what = format!("generation {}", generation.number);
+        if let Some(from) = generation.started_from {
+            writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
+        }
+        // That of the live one stands above.
+        if let Some(last_error) = &generation.last_error
+            && generation.state != GenerationState::Live
+        {
+            problem(&what, last_error, out)?;
+        }
+    }
     Ok(())
+}
+
+/// A time for people: `12 s`, `3 min 20 s`, `2 h 5 min`.
+fn seconds(seconds: f64) -> String {
+    let whole = seconds.ceil() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+    }
 }

@@ -47,9 +47,6 @@ impl Progress {
             status.checkpoint = checkpoint.sequence;
             status.last_sequence = status.last_sequence.max(checkpoint.sequence);
             status.lag = status.last_sequence - checkpoint.sequence;
-            for generation in &mut status.generations {
-                generation.checkpoint = checkpoint.sequence;
-            }
         });
     }
 
@@ -121,6 +118,17 @@ impl Progress {
         self.status.borrow().last_error.clone()
     }
 
+    /// The module comes from this file now.
+    pub fn file(&self, file: &str) {
+        self.status
+            .send_modify(|status| file.clone_into(&mut status.file));
+    }
+
+    /// The status, now and from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
     /// The stream it reads was found.
     pub fn found(&self, stream: &str) {
         self.status
@@ -141,17 +149,11 @@ fn settle(status: &mut Status) {
     } else {
         State::CatchingUp
     };
-    for generation in &mut status.generations {
-        generation.checkpoint = status.checkpoint;
-    }
 }
 
 fn set_module(status: &mut Status, module: &GuestModule) {
     status.digest = module.digest.to_string();
     status.version = module.definition.version;
-    for generation in &mut status.generations {
-        generation.digest = module.digest.to_string();
-    }
 }
 
 /// Events per second from looks at the checkpoint, one look a second.

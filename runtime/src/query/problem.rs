@@ -62,6 +62,8 @@ kinds! {
     not_reached = SERVICE_UNAVAILABLE, "not-reached", "The read model has not come that far";
     /// The read model is not open yet.
     not_open = SERVICE_UNAVAILABLE, "not-open", "The read model cannot be read yet";
+    /// What is asked for cannot be done as things are.
+    conflict = CONFLICT, "conflict", "This cannot be done now";
     /// Too many reads, or one that takes too long.
     busy = SERVICE_UNAVAILABLE, "busy", "The read could not be done in time";
     /// Something in the host broke.

@@ -20,6 +20,7 @@ pub mod reader;
 mod row;
 mod schema;
 
+pub(super) use file::remove_with_companions;
 pub use meta::{Meta, read_meta};
 use schema::Statements;
 

@@ -1,0 +1,211 @@
+//! What operators ask for.
+
+use std::sync::atomic::Ordering;
+
+use super::command_error::CommandError;
+use super::message::{Command, Outcome, Reply};
+use super::switch::answer;
+use super::{Hosted, Projection, Supervisor};
+use crate::catalog::{GenerationState, Purpose};
+use crate::config::Projection as Settings;
+use crate::event::Sequence;
+
+/// What a command comes to.
+enum Step {
+    /// It is done.
+    Done(Outcome),
+    /// This generation is to be brought together with the live one, and made live.
+    Meet(u32),
+}
+
+impl Supervisor {
+    pub(super) fn command(&mut self, name: &str, command: &Command, reply: Reply) {
+        let step = match command {
+            Command::Rebuild { from } => self.rebuild(name, *from),
+            Command::Promote => self.promotable(name).map(Step::Meet),
+            Command::Rollback => self.standby(name).map(Step::Meet),
+            Command::Pause => self.pause(name, true),
+            Command::Resume => self.pause(name, false),
+            Command::Remove => self.remove(name),
+        };
+        match step {
+            Ok(Step::Done(outcome)) => answer(Some(reply), Ok(outcome)),
+            Ok(Step::Meet(number)) => self.meet(name, number, Some(reply)),
+            Err(error) => answer(Some(reply), Err(error)),
+        }
+    }
+
+    pub(super) fn settings(&self, name: &str) -> Settings {
+        self.ground.shared.config.projection(name)
+    }
+
+    pub(super) fn unknown(&self, name: &str) -> CommandError {
+        let names: Vec<_> = self.projections.keys().map(String::as_str).collect();
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        CommandError::Unknown {
+            name: name.to_owned(),
+            known,
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Projection, CommandError> {
+        self.projections.get(name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// A projection that runs.
+    fn running(&self, name: &str) -> Result<&Projection, CommandError> {
+        let projection = self.find(name)?;
+        let name = name.to_owned();
+        if projection.is_paused() {
+            return Err(CommandError::Paused { name });
+        }
+        if projection.file.is_none() {
+            return Err(CommandError::Stopped { name });
+        }
+        Ok(projection)
+    }
+
+    /// Number of the generation that can be promoted.
+    fn promotable(&self, name: &str) -> Result<u32, CommandError> {
+        let projection = self.find(name)?;
+        let name = || name.to_owned();
+        let Some(built) = projection.built() else {
+            return Err(CommandError::NothingToPromote { name: name() });
+        };
+        let (record, status) = (&built.record, built.progress.subscribe());
+        let version = record.version;
+        if let Some(failure) = record.failure.clone() {
+            return Err(CommandError::BuildFailed {
+                name: name(),
+                version,
+                failure,
+            });
+        }
+        if record.purpose == Purpose::Verify {
+            return Err(CommandError::NothingToPromote { name: name() });
+        }
+        let live = projection
+            .live()
+            .map_or(0, |live| live.progress.checkpoint());
+        let lag = live.saturating_sub(status.borrow().checkpoint);
+        // Nearer than that it comes up while the live one stands.
+        if lag > NEAR_ENOUGH {
+            return Err(CommandError::NotCaughtUp {
+                name: name(),
+                version,
+                lag,
+            });
+        }
+        Ok(record.number)
+    }
+
+    fn standby(&self, name: &str) -> Result<u32, CommandError> {
+        let standby = self.find(name)?.of_state(GenerationState::Standby);
+        let none = || CommandError::NoStandby {
+            name: name.to_owned(),
+        };
+        Ok(standby.ok_or_else(none)?.record.number)
+    }
+
+    fn rebuild(&mut self, name: &str, from: Option<Sequence>) -> Result<Step, CommandError> {
+        let projection = self.running(name)?;
+        if let Some(building) = projection.of_state(GenerationState::Building) {
+            let version = building.record.version;
+            let name = name.to_owned();
+            return Err(CommandError::Building { name, version });
+        }
+        let Some(live) = projection.live() else {
+            return Err(self.unknown(name));
+        };
+        let checkpoint = live.progress.checkpoint();
+        if let Some(from) = from.filter(|&from| from > checkpoint.max(1)) {
+            let name = name.to_owned();
+            return Err(CommandError::StartsLater {
+                name,
+                from,
+                checkpoint,
+            });
+        }
+        let number = self.build_live_again(name, live, Purpose::Promote, from)?;
+        self.follow(name)?;
+        let message = format!("{name} is being built again beside the live read model");
+        Ok(Step::Done(Outcome {
+            message,
+            generation: Some(number),
+        }))
+    }
+
+    /// Enters a generation that the live one's module builds.
+    fn build_live_again(
+        &self,
+        name: &str,
+        live: &Hosted,
+        purpose: Purpose,
+        from: Option<Sequence>,
+    ) -> Result<u32, CommandError> {
+        let module = self.module(&live.record.digest);
+        let module = module.map_err(|(reason, _)| CommandError::Module {
+            name: name.to_owned(),
+            reason,
+        })?;
+        Ok(self.add(&module, GenerationState::Building, purpose, from)?)
+    }
+
+    fn pause(&mut self, name: &str, paused: bool) -> Result<Step, CommandError> {
+        let projection = self.find(name)?;
+        let (was, word) = (
+            projection.is_paused(),
+            if paused { "paused" } else { "resumed" },
+        );
+        let mut message = format!("{name} is {word}");
+        if was == paused {
+            message = format!(
+                "{name} was not {}",
+                if paused { "running" } else { "paused" }
+            );
+        } else {
+            self.ground.shared.catalog.pause(name, paused)?;
+            projection.paused.store(paused, Ordering::Relaxed);
+            self.follow(name)?;
+            tracing::info!(projection = name, "{word}");
+        }
+        Ok(Step::Done(Outcome {
+            message,
+            generation: None,
+        }))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<Step, CommandError> {
+        let projection = self.find(name)?;
+        if let Some(file) = projection.file.clone() {
+            let name = name.to_owned();
+            return Err(CommandError::StillThere { name, file });
+        }
+        let files: Vec<_> = projection
+            .generations
+            .iter()
+            .map(|hosted| hosted.record.file.clone())
+            .collect();
+        let shared = &self.ground.shared;
+        // Nothing runs without a file, but a last run may still be ending; deleting waits for nothing, since nobody
+        // opens these files again.
+        for file in &files {
+            shared.folder.delete(file)?;
+        }
+        shared.catalog.remove(name)?;
+        self.projections.remove(name);
+        self.directory.remove(name);
+        tracing::info!(projection = name, files = files.join(", "), "removed");
+        Ok(Step::Done(Outcome {
+            message: format!("{name} is removed with {} read model files", files.len()),
+            generation: None,
+        }))
+    }
+}
+
+/// Events that a generation may be behind when it is promoted by hand.
+const NEAR_ENOUGH: u64 = 10_000;
