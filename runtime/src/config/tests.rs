@@ -162,7 +162,7 @@ fn unknown_keys_are_named_with_their_line_and_what_is_known() {
     );
     let projection = refusal("[projection.a]\nstrem = 'x'");
     assert!(
-        projection.contains("line 2: unknown key `strem`, expected `stream` or `start`"),
+        projection.contains("line 2: unknown key `strem`, expected one of `stream`, `start`"),
         "{projection}"
     );
 }

@@ -108,9 +108,7 @@ async fn read_target(
 ) -> Result<Response, HttpProblem> {
     let query = request.query(&target)?;
     if query.freshness.min_sequence > 0 {
-        let mut freshness = query.freshness;
-        freshness.timeout = freshness.timeout.saturating_sub(began.elapsed());
-        freshness::reached(&target.entry, freshness).await?;
+        freshness::reached(&target.entry, query.freshness, began).await?;
     }
     let served = state.served.clone();
     let turn = served.turn(&target).await?;

@@ -123,6 +123,12 @@ impl Host {
         }
     }
 
+    /// Another generation takes the place of the live one.
+    fn serve(&self, file: ReadModelFile) {
+        let entry = entry(self.status.subscribe(), Some(file));
+        self.directory.insert("order-summary", entry);
+    }
+
     fn state(&self) -> QueryState {
         let nobody = Supervision::without_supervisor();
         QueryState::new(self.directory.clone(), nobody, self.token)

@@ -360,15 +360,15 @@ mod tests {
         let (_parent, folder) = locked();
         let definition = definition();
         let name = |taken: &str| folder.free_name(&definition, DIGEST, |name| name == taken);
-        assert_eq!(name(""), "conformance/v1-01234567.db");
-        create(&folder, 1);
-        assert_eq!(name(""), "conformance/v1-01234567.2.db");
+        assert_eq!(name(""), "conformance/v3-01234567.db");
+        create(&folder, 3);
+        assert_eq!(name(""), "conformance/v3-01234567.2.db");
         assert_eq!(
-            name("conformance/v1-01234567.2.db"),
-            "conformance/v1-01234567.3.db"
+            name("conformance/v3-01234567.2.db"),
+            "conformance/v3-01234567.3.db"
         );
-        assert!(is_generation(Path::new("v1-01234567.2.db")));
-        folder.delete("conformance/v1-01234567.db").unwrap();
+        assert!(is_generation(Path::new("v3-01234567.2.db")));
+        folder.delete("conformance/v3-01234567.db").unwrap();
         assert!(!folder.path().join("conformance").exists());
     }
 

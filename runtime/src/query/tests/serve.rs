@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
-use crate::query::{QueryState, serve};
+use crate::query::serve;
 
 const LONG: Duration = Duration::from_secs(30);
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use crate::query::server::{Limits, serve};
-use crate::query::{QueryState, bound, router};
+use crate::query::{bound, router};
 
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
