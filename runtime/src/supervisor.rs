@@ -42,7 +42,7 @@ pub struct Supervisor {
     directory: Directory,
     /// Every loaded module by file name: also those that may not run.
     files: BTreeMap<String, ModuleFile>,
-    /// Files whose content of now failed its check. What they held before, if anything, is still in `files`
+    /// Files whose content of now failed its check, or may not be whole yet. What they held before, if anything, is still in `files`
     /// and goes on running, but decides nothing any more.
     broken: BTreeSet<String>,
     projections: BTreeMap<String, Projection>,

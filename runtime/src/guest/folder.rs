@@ -30,6 +30,11 @@ pub enum Finding {
         /// Why not.
         error: LoadError,
     },
+    /// A file of which nothing can be said yet: it may still be being written.
+    Unfinished {
+        /// File name in the folder.
+        file: String,
+    },
     /// A file that is gone.
     Removed {
         /// File name in the folder.
@@ -84,7 +89,9 @@ impl ModulesFolder {
                 continue;
             }
             match self.load(&file) {
-                Err(error) if is_gone(&error) || may_be_unfinished(&error, stamp, looked) => {
+                Err(error) if is_gone(&error) => continue,
+                Err(error) if may_be_unfinished(&error, stamp, looked) => {
+                    findings.push(Finding::Unfinished { file });
                     continue;
                 }
                 Err(error) => findings.push(Finding::Refused {

@@ -35,6 +35,9 @@ impl Supervisor {
                     self.files.remove(&file);
                     self.directory.forget_refused(&file);
                 }
+                Finding::Unfinished { file } => {
+                    self.broken.insert(file);
+                }
                 Finding::Refused { file, error } => {
                     self.refuse(&file, error.to_string(), error.hint());
                     self.broken.insert(file);

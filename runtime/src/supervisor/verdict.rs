@@ -67,7 +67,9 @@ pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
             _ => Verdict::Unchanged,
         };
     }
-    if is(present.standby) {
+    // After a rollback its file is still there, and must not bring it back.
+    let rolled_back = |standby: &Module<'_>| standby.definition.version > live.definition.version;
+    if is(present.standby.filter(rolled_back)) {
         return Verdict::Unchanged;
     }
     if new.definition.version > live.definition.version {
@@ -214,7 +216,9 @@ mod tests {
             standby: Some(module(&one, "d1")),
             ..promoted
         };
-        let lower = refused(of(module(&one, "d3"), promoted));
-        assert!(lower.contains("version 1 is on standby"), "{lower}");
+        for digest in ["d1", "d3"] {
+            let lower = refused(of(module(&one, digest), promoted));
+            assert!(lower.contains("version 1 is on standby"), "{lower}");
+        }
     }
 }
