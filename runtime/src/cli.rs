@@ -4,6 +4,7 @@
 use clap::{Parser, Subcommand};
 
 mod client;
+mod compare;
 mod error;
 mod inspect;
 mod operate;
@@ -11,6 +12,7 @@ mod output;
 mod query;
 mod run;
 mod status;
+mod wait;
 
 pub(crate) use error::CliError;
 
@@ -36,6 +38,10 @@ enum Command {
     Promote(operate::Arguments),
     /// Make the generation live again that was live before.
     Rollback(operate::Arguments),
+    /// Compare the live read model with the one that is being built, else with the one on standby.
+    Diff(compare::Diff),
+    /// Build the live read model again beside it, and say whether the two are the same.
+    Verify(compare::Verify),
     /// Stop a projection from applying events until it is resumed, also over restarts.
     Pause(operate::Arguments),
     /// End a pause.
@@ -55,6 +61,8 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Rebuild(arguments) => operate::rebuild(&arguments),
         Command::Promote(arguments) => operate::execute("promote", &arguments),
         Command::Rollback(arguments) => operate::execute("rollback", &arguments),
+        Command::Diff(arguments) => compare::diff(&arguments),
+        Command::Verify(arguments) => compare::verify(&arguments),
         Command::Pause(arguments) => operate::execute("pause", &arguments),
         Command::Resume(arguments) => operate::execute("resume", &arguments),
         Command::Remove(arguments) => operate::remove(&arguments),

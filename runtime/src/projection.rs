@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{GenerationRecord, GenerationState};
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
+use crate::config::Promote;
 use crate::event::Sequence;
+use crate::store::sqlite::compare::Difference;
 
 pub mod brake;
 pub mod directory;
@@ -68,10 +70,14 @@ pub struct Generation {
     pub digest: String,
     /// Where it is in its life: `live` is the one that is served.
     pub state: GenerationState,
+    /// Whether it is only built to be compared with the live one.
+    pub verifies: bool,
     /// What it is doing.
     pub status: State,
     /// Its checkpoint's sequence.
     pub checkpoint: Sequence,
+    /// Events of the stream that it has passed, from where its reading began.
+    pub events_done: u64,
     /// Events that it has still to apply.
     pub lag: u64,
     /// Events read per second, over the last seconds.
@@ -100,12 +106,14 @@ impl Generation {
             version: record.version,
             digest: record.digest.clone(),
             state: record.state,
+            verifies: record.purpose == Purpose::Verify,
             status: match record.state {
                 // Its run has ended, which is not what matters.
                 GenerationState::Failed => State::Failed,
                 _ => run.status,
             },
             checkpoint: run.checkpoint,
+            events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
             events_per_second: rate,
             seconds_left: (run.lag > 0 && rate > 0.0).then(|| run.lag as f64 / rate),
@@ -116,6 +124,24 @@ impl Generation {
             last_error: run.last_error.clone(),
         }
     }
+}
+
+/// Two generations that were compared at one sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Number of the generation that was live.
+    pub live: u32,
+    /// Its version.
+    pub live_version: u32,
+    /// Number of the one that it was compared with.
+    pub other: u32,
+    /// Its version.
+    pub other_version: u32,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub difference: Difference,
 }
 
 /// Everything `status` and `/v1/projections/{name}` say of one projection.
@@ -143,8 +169,14 @@ pub struct Status {
     pub events_per_second: f64,
     /// Times the module was reloaded since the host started.
     pub reloads: u64,
+    /// Who promotes a new version.
+    #[serde(default)]
+    pub promote: Promote,
     /// The built copies of its read model.
     pub generations: Vec<Generation>,
+    /// What the last `verify` found since the host started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified: Option<Comparison>,
     /// Tables that can be queried.
     pub tables: Vec<String>,
     /// Events set aside after they failed.

@@ -21,6 +21,7 @@ use crate::telemetry;
 mod backoff;
 mod command_error;
 mod commands;
+mod compare;
 mod files;
 mod meeting;
 mod message;
@@ -130,9 +131,15 @@ impl Supervisor {
                 Message::Met {
                     projection,
                     number,
+                    aim,
                     met,
                     reply,
-                } => self.met(&projection, number, met, reply),
+                } => self.met(&projection, number, aim, met, reply),
+                Message::Verified {
+                    projection,
+                    number,
+                    compared,
+                } => self.verified(&projection, number, compared),
                 Message::Stop => return,
             }
         }
@@ -148,6 +155,7 @@ impl Supervisor {
             paused: Arc::new(record.paused.into()),
             generations: record.generations.into_iter().map(hosted).collect(),
             meeting: false,
+            verified: None,
         };
         if record.paused {
             for hosted in &projection.generations {

@@ -9,6 +9,7 @@ use foldline_tests::stream::Stream;
 use serde_json::Value;
 
 mod commands;
+mod compare;
 mod crashes;
 mod readers;
 

@@ -9,6 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::CliError;
 use super::client::{Answer, Client, HostArguments};
 use super::output::printable;
+use super::wait::{self, Built};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,6 +29,9 @@ pub(crate) struct Rebuild {
     /// Begin with this sequence instead of the beginning; the generation's status says so from then on.
     #[arg(long, value_name = "SEQUENCE")]
     from: Option<u64>,
+    /// Show its progress until it is live, or can be promoted.
+    #[arg(long)]
+    wait: bool,
 }
 
 #[derive(Debug, Args)]
@@ -48,7 +52,32 @@ pub(crate) fn execute(command: &str, arguments: &Arguments) -> Result<(), CliErr
 pub(crate) fn rebuild(arguments: &Rebuild) -> Result<(), CliError> {
     let from = arguments.from.map(|from| format!("?from={from}"));
     let command = format!("rebuild{}", from.unwrap_or_default());
-    execute(&command, &arguments.common)
+    let common = &arguments.common;
+    if !arguments.wait {
+        return execute(&command, common);
+    }
+    let client = Client::new(&common.host);
+    let answer = client.post(&path(&common.name, &command), &[])?;
+    show(&answer, common.json)?;
+    let generation = answer.parse::<Outcome>()?.generation.unwrap_or_default();
+    let message = match wait::built(&client, &common.name, generation)? {
+        Built::Live => format!("{} is live, built again", common.name),
+        Built::Ready => format!(
+            "{} is built again; `foldline promote {}` makes it live",
+            common.name, common.name
+        ),
+        Built::Verified(_) | Built::Gone => {
+            return Err(CliError::failed(format!(
+                "generation {generation} of {} was replaced by another one",
+                common.name
+            ))
+            .hint("see `foldline status NAME`"));
+        }
+    };
+    if !common.json {
+        writeln!(io::stdout().lock(), "{}", printable(&message))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn remove(arguments: &Remove) -> Result<(), CliError> {
@@ -80,7 +109,7 @@ fn confirm(name: &str) -> Result<(), CliError> {
     Err(CliError::failed(format!("{name} was not removed")).hint("answer y, or say --yes"))
 }
 
-fn path(name: &str, command: &str) -> String {
+pub(crate) fn path(name: &str, command: &str) -> String {
     let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
     format!("/v1/projections/{name}/{command}")
 }

@@ -17,6 +17,9 @@ use super::output::{grouped, number, printable, shown, table, text};
 /// Time between two drawings of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
+/// Characters of a progress bar.
+const BAR: u64 = 30;
+
 /// Moves to the top left of a terminal and clears what is below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
@@ -206,6 +209,9 @@ fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<(
     }
     for generation in generations {
         let what = format!("generation {}", generation.number);
+        if generation.state == GenerationState::Building {
+            writeln!(out, "\n{what}: {}", progress(generation))?;
+        }
         if let Some(from) = generation.started_from {
             writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
         }
@@ -219,8 +225,22 @@ fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
+/// How far a generation is, for people: `[######----] 60 %, 600 of 1,000 events, 50/s, 8 s left`.
+fn progress(generation: &Generation) -> String {
+    let (done, lag) = (generation.events_done, generation.lag);
+    let all = (done + lag).max(1);
+    let filled = usize::try_from(done.saturating_mul(BAR) / all).unwrap_or_default();
+    let bar = format!("{:-<1$}", "#".repeat(filled), BAR as usize);
+    let percent = done.saturating_mul(100) / all;
+    let rate = grouped(generation.events_per_second.round() as u64);
+    let left = generation.seconds_left.map(seconds);
+    let left = left.map_or_else(String::new, |left| format!(", {left} left"));
+    let (done, of) = (grouped(done), grouped(done + lag));
+    format!("[{bar}] {percent} %, {done} of {of} events, {rate}/s{left}")
+}
+
 /// A time for people: `12 s`, `3 min 20 s`, `2 h 5 min`.
-fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     let whole = seconds.ceil() as u64;
     match whole {
         0..60 => format!("{whole} s"),

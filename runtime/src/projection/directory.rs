@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
-use super::{Generation, RefusedModule, State, Status};
+use super::{Comparison, Generation, RefusedModule, State, Status};
 use crate::catalog::{GenerationRecord, GenerationState};
 use crate::definition::Definition;
 
@@ -17,6 +17,8 @@ pub struct Entry {
     pub live: GenerationEntry,
     /// What is not.
     pub others: Vec<GenerationEntry>,
+    /// What the last `verify` found.
+    pub verified: Option<Arc<Comparison>>,
 }
 
 /// One generation as the query side sees it.
@@ -48,6 +50,7 @@ impl Entry {
         status
             .generations
             .sort_by_key(|generation| generation.number);
+        status.verified = self.verified.as_deref().cloned();
         let builds = |generation: &Generation| {
             generation.state == GenerationState::Building && generation.status == State::CatchingUp
         };

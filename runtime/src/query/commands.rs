@@ -6,8 +6,11 @@ use axum::http::Uri;
 
 use super::target::{decoded, segment};
 use super::{HttpProblem, QueryState};
-use crate::event::Sequence;
 use crate::supervisor::{Command, CommandError, Outcome};
+
+/// Rows that differ shown for each table, if nothing else is asked for, and at most.
+const EXAMPLES_DEFAULT: u64 = 10;
+const EXAMPLES_MAX: u64 = 1_000;
 
 pub(super) async fn command(
     State(state): State<QueryState>,
@@ -15,7 +18,13 @@ pub(super) async fn command(
 ) -> Result<Json<Outcome>, HttpProblem> {
     let (name, word) = (segment(&uri, 2)?, segment(&uri, 3)?);
     let command = match word.as_str() {
-        "rebuild" => Command::Rebuild { from: from(&uri)? },
+        "rebuild" => Command::Rebuild {
+            from: number(&uri, "from")?,
+        },
+        "diff" => Command::Diff {
+            examples: examples(&uri)?,
+        },
+        "verify" => Command::Verify,
         "promote" => Command::Promote,
         "rollback" => Command::Rollback,
         "pause" => Command::Pause,
@@ -32,24 +41,40 @@ pub(super) async fn command(
     outcome.map(Json).map_err(|error| problem(&error))
 }
 
-/// `?from=SEQUENCE`
-fn from(uri: &Uri) -> Result<Option<Sequence>, HttpProblem> {
-    let pairs = uri.query().unwrap_or_default().split('&');
-    for pair in pairs.filter(|pair| !pair.is_empty()) {
-        let Some(("from", text)) = pair.split_once('=') else {
-            return Err(
-                HttpProblem::bad_request(format!("{pair:?} is not understood"))
-                    .hint("rebuild takes from=SEQUENCE"),
-            );
-        };
-        let text = decoded(text)?;
-        let sequence = text.parse().ok().filter(|&sequence| sequence > 0);
-        return sequence.map(Some).ok_or_else(|| {
-            HttpProblem::bad_request(format!("from={text} is no sequence"))
-                .hint("sequences are whole numbers from 1 on")
-        });
+/// `?examples=N`
+fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
+    let examples = number(uri, "examples")?.unwrap_or(EXAMPLES_DEFAULT);
+    if examples > EXAMPLES_MAX {
+        return Err(
+            HttpProblem::bad_request(format!("examples={examples} is too many")).hint(format!(
+                "at most {EXAMPLES_MAX} rows are shown for each table"
+            )),
+        );
     }
-    Ok(None)
+    Ok(usize::try_from(examples).unwrap_or(usize::MAX))
+}
+
+/// The only parameter of a command: a number from 1 on.
+fn number(uri: &Uri, name: &str) -> Result<Option<u64>, HttpProblem> {
+    let query = uri.query().unwrap_or_default();
+    if query.is_empty() {
+        return Ok(None);
+    }
+    let text = query
+        .split_once('=')
+        .filter(|(key, text)| *key == name && !text.contains('&'));
+    let Some((_, text)) = text else {
+        return Err(
+            HttpProblem::bad_request(format!("{query:?} is not understood"))
+                .hint(format!("there is only {name}=N")),
+        );
+    };
+    let text = decoded(text)?;
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.map(Some).ok_or_else(|| {
+        HttpProblem::bad_request(format!("{name}={text} is no number from 1 on"))
+            .hint("write digits only")
+    })
 }
 
 fn problem(error: &CommandError) -> HttpProblem {

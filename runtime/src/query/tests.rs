@@ -70,7 +70,9 @@ fn status(name: &str, state: State) -> Status {
         lag: 0,
         events_per_second: 0.0,
         reloads: 0,
+        promote: Default::default(),
         generations: Vec::new(),
+        verified: None,
         tables: vec!["orders".into(), "stock".into()],
         dead_letters: 0,
         held_keys: 0,
@@ -101,6 +103,7 @@ fn entry(status: watch::Receiver<Status>, read_model: Option<ReadModelFile>) -> 
     Entry {
         live,
         others: Vec::new(),
+        verified: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::definition::Definition;
 use crate::value::{Row, Value};
 
 mod checkpoint;
+pub mod compare;
 mod file;
 mod meta;
 pub mod reader;

@@ -47,6 +47,12 @@ pub enum CommandError {
         /// The projection.
         name: String,
     },
+    /// There is one generation only.
+    #[error("projection {name} has nothing to compare the live read model with")]
+    NothingToCompare {
+        /// The projection.
+        name: String,
+    },
     /// One build at a time.
     #[error("version {version} of {name} is being built already")]
     Building {
@@ -91,6 +97,16 @@ pub enum CommandError {
         /// The module file.
         file: String,
     },
+    /// Their files do not say the same sequence.
+    #[error("two generations of {name} cannot be compared: one is at {at}, the live one at {to}")]
+    NotTogether {
+        /// The projection.
+        name: String,
+        /// The other one's sequence.
+        at: u64,
+        /// The live one's sequence.
+        to: u64,
+    },
     /// Two generations could not be brought to one sequence.
     #[error(transparent)]
     Apart(#[from] Apart),
@@ -131,10 +147,14 @@ impl CommandError {
             Self::NoStandby { .. } => {
                 "there is one after a promotion, unless standby = false; to run older code, give it a higher version"
             }
+            Self::NothingToCompare { .. } => {
+                "it is compared with what is being built, else with the generation on standby; `foldline verify` builds \
+                 one to compare with"
+            }
             Self::Building { .. } => {
                 "wait until it is live, or put another module into the modules folder to build that instead"
             }
-            Self::Busy { .. } => "try again in a moment",
+            Self::Busy { .. } | Self::NotTogether { .. } => "try again in a moment",
             Self::Paused { name } => return format!("`foldline resume {name}` first"),
             Self::Stopped { .. } => "put the module file back into the modules folder",
             Self::StartsLater { .. } => "name a sequence that the live read model contains",

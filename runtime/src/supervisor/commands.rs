@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::command_error::CommandError;
-use super::message::{Command, Outcome, Reply};
+use super::message::{Aim, Command, Outcome, Reply};
 use super::switch::answer;
 use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{GenerationState, Purpose};
@@ -14,23 +14,34 @@ use crate::event::Sequence;
 enum Step {
     /// It is done.
     Done(Outcome),
-    /// This generation is to be brought together with the live one, and made live.
-    Meet(u32),
+    /// This generation is to be brought together with the live one.
+    Meet(u32, Aim),
 }
 
 impl Supervisor {
     pub(super) fn command(&mut self, name: &str, command: &Command, reply: Reply) {
         let step = match command {
             Command::Rebuild { from } => self.rebuild(name, *from),
-            Command::Promote => self.promotable(name).map(Step::Meet),
-            Command::Rollback => self.standby(name).map(Step::Meet),
+            Command::Promote => self
+                .promotable(name)
+                .map(|number| Step::Meet(number, Aim::Switch)),
+            Command::Rollback => self
+                .standby(name)
+                .map(|number| Step::Meet(number, Aim::Switch)),
+            Command::Diff { examples } => {
+                let aim = Aim::Compare {
+                    examples: *examples,
+                };
+                self.comparable(name).map(|number| Step::Meet(number, aim))
+            }
+            Command::Verify => self.verify(name),
             Command::Pause => self.pause(name, true),
             Command::Resume => self.pause(name, false),
             Command::Remove => self.remove(name),
         };
         match step {
             Ok(Step::Done(outcome)) => answer(Some(reply), Ok(outcome)),
-            Ok(Step::Meet(number)) => self.meet(name, number, Some(reply)),
+            Ok(Step::Meet(number, aim)) => self.meet(name, number, aim, Some(reply)),
             Err(error) => answer(Some(reply), Err(error)),
         }
     }
@@ -111,16 +122,32 @@ impl Supervisor {
         Ok(standby.ok_or_else(none)?.record.number)
     }
 
-    fn rebuild(&mut self, name: &str, from: Option<Sequence>) -> Result<Step, CommandError> {
+    /// Number of the generation that the live one can be compared with.
+    fn comparable(&self, name: &str) -> Result<u32, CommandError> {
+        let projection = self.find(name)?;
+        if projection.built().is_some() {
+            return self.promotable(name);
+        }
+        let none = || CommandError::NothingToCompare {
+            name: name.to_owned(),
+        };
+        let standby = projection.of_state(GenerationState::Standby);
+        Ok(standby.ok_or_else(none)?.record.number)
+    }
+
+    /// The live generation of a projection that builds nothing else.
+    fn buildable(&self, name: &str) -> Result<&Hosted, CommandError> {
         let projection = self.running(name)?;
         if let Some(building) = projection.of_state(GenerationState::Building) {
             let version = building.record.version;
             let name = name.to_owned();
             return Err(CommandError::Building { name, version });
         }
-        let Some(live) = projection.live() else {
-            return Err(self.unknown(name));
-        };
+        projection.live().ok_or_else(|| self.unknown(name))
+    }
+
+    fn rebuild(&mut self, name: &str, from: Option<Sequence>) -> Result<Step, CommandError> {
+        let live = self.buildable(name)?;
         let checkpoint = live.progress.checkpoint();
         if let Some(from) = from.filter(|&from| from > checkpoint.max(1)) {
             let name = name.to_owned();
@@ -133,10 +160,17 @@ impl Supervisor {
         let number = self.build_live_again(name, live, Purpose::Promote, from)?;
         self.follow(name)?;
         let message = format!("{name} is being built again beside the live read model");
-        Ok(Step::Done(Outcome {
-            message,
-            generation: Some(number),
-        }))
+        Ok(Step::Done(Outcome::said(message, Some(number))))
+    }
+
+    fn verify(&mut self, name: &str) -> Result<Step, CommandError> {
+        let live = self.buildable(name)?;
+        let from = live.record.started_from;
+        let number = self.build_live_again(name, live, Purpose::Verify, from)?;
+        self.follow(name)?;
+        let message =
+            format!("{name} is being built again, to be compared with the live read model");
+        Ok(Step::Done(Outcome::said(message, Some(number))))
     }
 
     /// Enters a generation that the live one's module builds.
@@ -173,10 +207,7 @@ impl Supervisor {
             self.follow(name)?;
             tracing::info!(projection = name, "{word}");
         }
-        Ok(Step::Done(Outcome {
-            message,
-            generation: None,
-        }))
+        Ok(Step::Done(Outcome::said(message, None)))
     }
 
     fn remove(&mut self, name: &str) -> Result<Step, CommandError> {
@@ -200,10 +231,8 @@ impl Supervisor {
         self.projections.remove(name);
         self.directory.remove(name);
         tracing::info!(projection = name, files = files.join(", "), "removed");
-        Ok(Step::Done(Outcome {
-            message: format!("{name} is removed with {} read model files", files.len()),
-            generation: None,
-        }))
+        let message = format!("{name} is removed with {} read model files", files.len());
+        Ok(Step::Done(Outcome::said(message, None)))
     }
 }
 

@@ -7,6 +7,7 @@ use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting};
 use crate::event::Sequence;
 use crate::guest::folder::Finding;
+use crate::projection::Comparison;
 
 /// Messages that wait for the supervisor. Each is handled in milliseconds, but for modules that must be compiled.
 const INBOX: usize = 64;
@@ -29,16 +30,49 @@ pub enum Command {
     Resume,
     /// Delete the read models, and forget the projection.
     Remove,
+    /// Compare the live read model with the one that is built or on standby.
+    Diff {
+        /// Rows that differ to be shown for each table.
+        examples: usize,
+    },
+    /// Build the live read model again and compare the two; the outcome is in the projection's status.
+    Verify,
 }
 
 /// What a command did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// In words.
     pub message: String,
     /// The generation that it was about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub generation: Option<u32>,
+    /// What a comparison found.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comparison: Option<Comparison>,
+}
+
+impl Outcome {
+    /// Something was done that is said in words.
+    pub(super) fn said(message: String, generation: Option<u32>) -> Self {
+        Self {
+            message,
+            generation,
+            comparison: None,
+        }
+    }
+}
+
+/// Why two generations are brought to a stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// The other one takes the place of the live one.
+    Switch,
+    /// Their rows are compared.
+    Compare {
+        /// Rows that differ to be shown for each table.
+        examples: usize,
+    },
 }
 
 /// Where a command's outcome is waited for.
@@ -66,8 +100,15 @@ pub(super) enum Message {
     Met {
         projection: String,
         number: u32,
+        aim: Aim,
         met: Result<Meeting, Apart>,
         reply: Option<Reply>,
+    },
+    /// What was built to verify the live read model was compared with it.
+    Verified {
+        projection: String,
+        number: u32,
+        compared: Result<Comparison, CommandError>,
     },
     /// The host stops.
     Stop,

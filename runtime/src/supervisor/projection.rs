@@ -13,12 +13,13 @@ use super::meeting::Party;
 use super::message::Message;
 use super::runner::{Run, Runner, Shared};
 use crate::catalog::{GenerationRecord, GenerationState};
+use crate::config::Promote;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::progress::Progress;
-use crate::projection::{Problem, State, Status};
+use crate::projection::{Comparison, Problem, State, Status};
 use crate::store::sqlite::reader::{ReadLimits, Reader};
 use crate::telemetry;
 
@@ -40,6 +41,8 @@ pub(super) struct Projection {
     pub(super) generations: Vec<Hosted>,
     /// Two generations are being brought together.
     pub(super) meeting: bool,
+    /// What the last `verify` found.
+    pub(super) verified: Option<Arc<Comparison>>,
 }
 
 /// One generation of a projection, running or not.
@@ -99,6 +102,7 @@ impl Projection {
         Some(Entry {
             live: live.entry(),
             others: others.map(Hosted::entry).collect(),
+            verified: self.verified.clone(),
         })
     }
 }
@@ -114,7 +118,11 @@ impl Hosted {
             // Just made, so it is empty.
             let _first = read_model.set(Arc::new(ReadModelFile { path, definition }));
         }
-        let status = first_status(&record, file.unwrap_or_default(), checkpoint);
+        let settings = shared.config.projection(&record.definition.name);
+        let status = Status {
+            promote: settings.promote,
+            ..first_status(&record, file.unwrap_or_default(), checkpoint)
+        };
         Self {
             record: Arc::new(record),
             progress: Progress::new(watch::Sender::new(status)),
@@ -262,7 +270,9 @@ fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> 
         lag: 0,
         events_per_second: 0.0,
         reloads: 0,
+        promote: Promote::default(),
         generations: Vec::new(),
+        verified: None,
         tables: definition
             .tables
             .iter()

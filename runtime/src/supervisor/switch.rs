@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::Supervisor;
 use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting, Place};
-use super::message::{Message, Outcome, Reply};
+use super::message::{Aim, Message, Outcome, Reply};
 use super::projection::{Hosted, Projection, checkpoint};
 use crate::catalog::{GenerationState, Purpose};
 use crate::config::Promote;
@@ -20,6 +20,9 @@ const AT_HEELS: Duration = Duration::from_millis(500);
 
 /// A distance in events that counts as nothing.
 const NEAR: u64 = 100;
+
+/// Rows that differ, for each table, that a `verify` keeps.
+const VERIFY_EXAMPLES: usize = 10;
 
 /// After an attempt that failed, the next one waits as long.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -76,12 +79,18 @@ impl Supervisor {
         };
         building.not_watched();
         if building.record.state == GenerationState::Building {
-            self.meet(name, number, None);
+            let aim = match building.record.purpose {
+                Purpose::Promote => Aim::Switch,
+                Purpose::Verify => Aim::Compare {
+                    examples: VERIFY_EXAMPLES,
+                },
+            };
+            self.meet(name, number, aim, None);
         }
     }
 
     /// Brings the live generation and this one together; what comes of it is a message.
-    pub(super) fn meet(&mut self, name: &str, number: u32, reply: Option<Reply>) {
+    pub(super) fn meet(&mut self, name: &str, number: u32, aim: Aim, reply: Option<Reply>) {
         let Some(projection) = self.projections.get_mut(name) else {
             return;
         };
@@ -97,10 +106,15 @@ impl Supervisor {
         projection.meeting = true;
         let (projection, reports) = (name.to_owned(), self.ground.reports.clone());
         tokio::spawn(async move {
-            let met = Meeting::arrange(live, other, Place::Reached).await;
+            let place = match aim {
+                Aim::Switch => Place::Reached,
+                Aim::Compare { .. } => Place::Same,
+            };
+            let met = Meeting::arrange(live, other, place).await;
             let message = Message::Met {
                 projection,
                 number,
+                aim,
                 met,
                 reply,
             };
@@ -114,30 +128,50 @@ impl Supervisor {
         &mut self,
         name: &str,
         number: u32,
+        aim: Aim,
         met: Result<Meeting, Apart>,
         reply: Option<Reply>,
     ) {
         if let Some(projection) = self.projections.get_mut(name) {
             projection.meeting = false;
         }
-        let switched = match met {
-            Ok(meeting) => {
+        let meeting = match met {
+            Ok(meeting) => meeting,
+            Err(apart) => return self.not_done(name, number, apart.into(), reply),
+        };
+        match aim {
+            Aim::Switch => {
                 let switched = self.switch(name, number);
                 drop(meeting);
-                switched
+                match switched {
+                    Ok(outcome) => answer(reply, Ok(outcome)),
+                    Err(error) => self.not_done(name, number, error, reply),
+                }
             }
-            Err(apart) => Err(apart.into()),
-        };
-        if let (Err(error), None) = (&switched, &reply) {
-            tracing::warn!(
-                projection = name,
-                generation = number,
-                hint = error.hint(),
-                "not promoted yet: {error}"
-            );
-            self.try_again(name, number);
+            Aim::Compare { examples } => {
+                let pair = self.snapshots(name, number);
+                // What is compared does not move any more; the generations may.
+                drop(meeting);
+                match pair {
+                    Ok(pair) => self.compare(name, pair, examples, reply),
+                    Err(error) => self.not_done(name, number, error, reply),
+                }
+            }
         }
-        answer(reply, switched);
+    }
+
+    /// Says why it was not done, or tries again where nobody asked.
+    fn not_done(&mut self, name: &str, number: u32, error: CommandError, reply: Option<Reply>) {
+        if reply.is_some() {
+            return answer(reply, Err(error));
+        }
+        tracing::warn!(
+            projection = name,
+            generation = number,
+            hint = error.hint(),
+            "tried again soon: {error}"
+        );
+        self.try_again(name, number);
     }
 
     /// The generation is served from now on. Neither it nor the live one commits anything meanwhile.
@@ -171,17 +205,15 @@ impl Supervisor {
             checkpoint = at,
             "promoted"
         );
-        Ok(Outcome {
-            message: format!(
-                "version {version} of {name} is live at sequence {at}; version {was} is {}",
-                if keep_standby {
-                    "on standby"
-                } else {
-                    "retired"
-                }
-            ),
-            generation: Some(number),
-        })
+        let was_is = if keep_standby {
+            "on standby"
+        } else {
+            "retired"
+        };
+        let message = format!(
+            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}"
+        );
+        Ok(Outcome::said(message, Some(number)))
     }
 
     fn try_again(&mut self, name: &str, number: u32) {
