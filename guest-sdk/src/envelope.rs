@@ -17,11 +17,13 @@ mod variant;
 
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
+use serde_json::de::{Read, SliceRead, StrRead};
 use serde_json::value::RawValue;
 
 use self::read::{Any, Typed};
 use self::text::Text;
 use crate::Result;
+use crate::event::Payload;
 
 /// Every field of one event's envelope but the data, borrowing from the payload.
 ///
@@ -50,7 +52,7 @@ pub struct Metadata<'e> {
 }
 
 /// Reads an envelope, and its data whatever its event type.
-pub(crate) fn read<'e, D: Deserialize<'e>>(payload: &'e [u8]) -> Result<(Envelope<'e>, D)> {
+pub(crate) fn read<'e, D: Deserialize<'e>>(payload: Payload<'e>) -> Result<(Envelope<'e>, D)> {
     let read = read::envelope::<Any<D>>(payload)?;
     let (envelope, data) = read.context("data of any type is of interest")?;
     Ok((envelope, data.0))
@@ -58,7 +60,7 @@ pub(crate) fn read<'e, D: Deserialize<'e>>(payload: &'e [u8]) -> Result<(Envelop
 
 /// Reads an envelope and its data; `None` when `E` has no variant of that event type.
 pub(crate) fn decode<'e, E: Deserialize<'e>>(
-    payload: &'e [u8],
+    payload: Payload<'e>,
 ) -> Result<Option<(Envelope<'e>, E)>> {
     let read = read::envelope::<Typed<E>>(payload)?;
     Ok(read.map(|(envelope, data)| (envelope, data.0)))
@@ -67,9 +69,16 @@ pub(crate) fn decode<'e, E: Deserialize<'e>>(
 /// Reads data that stands alone; `None` when `E` has no variant of that event type.
 pub(crate) fn decode_as<'e, E: Deserialize<'e>>(
     event_type: &str,
-    payload: &'e [u8],
+    payload: Payload<'e>,
 ) -> Result<Option<E>> {
-    let mut json = serde_json::Deserializer::from_slice(payload);
+    match payload {
+        Payload::Text(text) => read_as(event_type, StrRead::new(text)),
+        Payload::Bytes(bytes) => read_as(event_type, SliceRead::new(bytes)),
+    }
+}
+
+fn read_as<'e, E: Deserialize<'e>>(event_type: &str, json: impl Read<'e>) -> Result<Option<E>> {
+    let mut json = serde_json::Deserializer::new(json);
     let data = variant::read(event_type, &mut json)?;
     if data.is_some() {
         json.end()?;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use anyhow::Context;
 use serde::Deserialize;
 
-pub(crate) use self::batch::{Batch, Column};
+pub(crate) use self::batch::{Batch, Column, Payload};
 pub use self::header::Headers;
 pub use self::timestamp::Timestamp;
 use crate::Result;
@@ -72,7 +72,7 @@ impl Event {
     /// The payload as it was published.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.batch.payload(self.index)
+        self.json_payload().bytes()
     }
 
     /// The whole payload as JSON. For payloads in the usual envelope use [`decode`](Self::decode).
@@ -81,7 +81,11 @@ impl Event {
     ///
     /// When the payload is not JSON of this type.
     pub fn json<'e, T: Deserialize<'e>>(&'e self) -> Result<T> {
-        serde_json::from_slice(self.payload()).with_context(|| self.named())
+        let read = match self.json_payload() {
+            Payload::Text(text) => serde_json::from_str(text),
+            Payload::Bytes(bytes) => serde_json::from_slice(bytes),
+        };
+        read.with_context(|| self.named())
     }
 
     /// The payload's envelope, and its data as the variant of `E` named like the event type, in one
@@ -116,7 +120,7 @@ impl Event {
     ///
     /// When the payload is no JSON envelope, or its data does not fit the variant.
     pub fn decode<'e, E: Deserialize<'e>>(&'e self) -> Result<Option<(Envelope<'e>, E)>> {
-        envelope::decode(self.payload()).with_context(|| self.named())
+        envelope::decode(self.json_payload()).with_context(|| self.named())
     }
 
     /// The payload's envelope, and its data as one type whatever the event type: a struct,
@@ -126,7 +130,7 @@ impl Event {
     ///
     /// When the payload is no JSON envelope, or its data is not of that type.
     pub fn envelope<'e, D: Deserialize<'e>>(&'e self) -> Result<(Envelope<'e>, D)> {
-        envelope::read(self.payload()).with_context(|| self.named())
+        envelope::read(self.json_payload()).with_context(|| self.named())
     }
 
     /// The whole payload as the variant of `E` named `event_type`, for events without an envelope
@@ -148,7 +152,11 @@ impl Event {
     ///
     /// When the payload is no JSON that fits the variant.
     pub fn decode_as<'e, E: Deserialize<'e>>(&'e self, event_type: &str) -> Result<Option<E>> {
-        envelope::decode_as(event_type, self.payload()).with_context(|| self.named())
+        envelope::decode_as(event_type, self.json_payload()).with_context(|| self.named())
+    }
+
+    fn json_payload(&self) -> Payload<'_> {
+        self.batch.payload(self.index)
     }
 
     /// Where the event is, for the report of a panic.

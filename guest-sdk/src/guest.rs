@@ -12,7 +12,6 @@ use std::rc::Rc;
 pub use wit_bindgen;
 
 use self::bindings::foldline::projection::read_model;
-use self::bindings::foldline::projection::types::ValueParam;
 use self::bindings::{EventBatch, Guest, Rejection};
 use crate::event::{Batch, Column};
 use crate::projection::project_batch;
@@ -65,8 +64,8 @@ struct HostTables;
 
 impl Tables for HostTables {
     fn get(&self, table: u32, key: &[Value<'_>]) -> Option<Vec<Value<'static>>> {
-        let row = convert::with_values(key, |key| read_model::get(table, key));
-        row.map(convert::row)
+        let row = convert::with_row(key, |key| read_model::get(table, key))?;
+        Some(convert::values(&row))
     }
 
     fn find(
@@ -76,15 +75,15 @@ impl Tables for HostTables {
         key: &[Value<'_>],
         limit: u32,
     ) -> Vec<Vec<Value<'static>>> {
-        let rows = convert::with_values(key, |key| read_model::find(table, index, key, limit));
-        rows.into_iter().map(convert::row).collect()
+        let rows = convert::with_row(key, |key| read_model::find(table, index, key, limit));
+        rows.iter().map(|row| convert::values(row)).collect()
     }
 
     fn put(&mut self, table: u32, row: &[Value<'_>]) {
-        convert::with_values(row, |row| read_model::put(table, row));
+        convert::with_row(row, |row| read_model::put(table, row));
     }
 
     fn delete(&mut self, table: u32, key: &[Value<'_>]) {
-        convert::with_values(key, |key: &[ValueParam<'_>]| read_model::delete(table, key));
+        convert::with_row(key, |key| read_model::delete(table, key));
     }
 }

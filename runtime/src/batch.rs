@@ -16,6 +16,12 @@ impl Column {
         self.ends.push(self.bytes.len() as u32); // BatchBuilder keeps columns under 4 GiB.
     }
 
+    fn append(&mut self, next: &Self) {
+        let end = self.bytes.len() as u32; // As in `push`.
+        self.bytes.extend_from_slice(&next.bytes);
+        self.ends.extend(next.ends.iter().map(|next| end + next));
+    }
+
     /// Item `i`.
     pub fn get(&self, i: usize) -> &[u8] {
         let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
@@ -175,11 +181,12 @@ impl Batch {
                 .first()
                 .is_none_or(|&s| s > self.through.sequence)
         );
-        let mut builder = BatchBuilder::from(std::mem::take(self));
-        for i in 0..next.len() {
-            builder.copy(next, i);
-        }
-        *self = builder.finish(next.through, next.pending);
+        self.sequences.extend_from_slice(&next.sequences);
+        self.timestamps.extend_from_slice(&next.timestamps);
+        self.subjects.append(&next.subjects);
+        self.headers.append(&next.headers);
+        self.payloads.append(&next.payloads);
+        (self.through, self.pending) = (next.through, next.pending);
     }
 }
 
@@ -187,12 +194,6 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     batch: Batch,
-}
-
-impl From<Batch> for BatchBuilder {
-    fn from(batch: Batch) -> Self {
-        Self { batch }
-    }
 }
 
 impl BatchBuilder {

@@ -1,33 +1,12 @@
 //! What a guest asked to change, ready for the store: one change per key, with what stood there before.
 
-use std::sync::Arc;
-
-use crate::value::{Row, Value};
-
-/// A row that is kept in memory and written to the store at the same time. Made by [`shared`].
-pub type SharedRow = Arc<Row>;
-
-/// A primary key, kept as long as its row is.
-pub type SharedKey = Arc<[Value]>;
-
-/// A row as it is kept. A real `-0.0` becomes `0.0`, because SQLite keeps no sign of zero: what a guest reads
-/// back must not depend on whether a commit lay in between.
-pub fn shared(mut row: Row) -> SharedRow {
-    for value in &mut row {
-        if let Value::Real(real) = value
-            && *real == 0.0
-        {
-            *real = 0.0;
-        }
-    }
-    Arc::new(row)
-}
+use crate::value::Packed;
 
 /// What is known of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
     /// This row stands there.
-    Row(SharedRow),
+    Row(Packed),
     /// Nothing stands there.
     Nothing,
     /// The store has to be asked.
@@ -36,7 +15,7 @@ pub enum Known {
 
 impl Known {
     /// The row, where one is known.
-    pub fn row(&self) -> Option<&SharedRow> {
+    pub fn row(&self) -> Option<&Packed> {
         match self {
             Self::Row(row) => Some(row),
             Self::Nothing | Self::Unknown => None,
@@ -48,9 +27,9 @@ impl Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The primary key.
-    pub key: SharedKey,
+    pub key: Packed,
     /// The row that stands there from now on; none: nothing does.
-    pub row: Option<SharedRow>,
+    pub row: Option<Packed>,
     /// What the store holds there: it may spare itself work, and must not rely on it for more.
     pub before: Known,
 }
@@ -95,10 +74,11 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     fn change(key: &str) -> Change {
         Change {
-            key: [Value::Text(key.into())].into(),
+            key: Packed::from([Value::Text(key.into())]),
             row: None,
             before: Known::Unknown,
         }
@@ -113,11 +93,5 @@ mod tests {
         assert_eq!(changes.len(), 3);
         assert_eq!(changes.sorted(1), [change("a"), change("b"), change("c")]);
         assert!(changes.sorted(0).is_empty());
-    }
-
-    #[test]
-    fn zero_has_no_sign() {
-        let zero = shared(vec![Value::Real(-0.0)]);
-        assert_eq!(*zero, [Value::Real(0.0)]);
     }
 }

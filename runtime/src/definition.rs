@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use foldline_row::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::value::Value;
@@ -95,15 +96,15 @@ impl fmt::Display for ColumnType {
 
 impl Column {
     /// Whether `value` may stand in this column.
-    pub fn accepts(&self, value: &Value) -> bool {
+    pub fn accepts(&self, value: &Field<'_>) -> bool {
         matches!(
             (self.ty, value),
-            (ColumnType::Boolean, Value::Boolean(_))
-                | (ColumnType::Integer, Value::Integer(_))
-                | (ColumnType::Real, Value::Real(_))
-                | (ColumnType::Text | ColumnType::Json, Value::Text(_))
-                | (ColumnType::Blob, Value::Blob(_))
-        ) || (self.nullable && matches!(value, Value::Null))
+            (ColumnType::Boolean, Field::Boolean(_))
+                | (ColumnType::Integer, Field::Integer(_))
+                | (ColumnType::Real, Field::Real(_))
+                | (ColumnType::Text | ColumnType::Json, Field::Text(_))
+                | (ColumnType::Blob, Field::Blob(_))
+        ) || (self.nullable && matches!(value, Field::Null))
     }
 }
 

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::changes::{Known, SharedRow, shared};
+use crate::changes::Known;
 use crate::definition::{Definition, Table};
 use crate::store::{Checkpoint, ReadModelStore, StoreError};
-use crate::value::{Row, Value};
+use crate::value::{Packed, Row, Value, fields};
 
 mod rows;
 
@@ -31,6 +31,7 @@ pub struct Session {
     /// None while a commit is on its way.
     store: Option<Box<dyn ReadModelStore>>,
     commit: Option<JoinHandle<Ended>>,
+    indexes_are_due: bool,
     /// What the current call has asked for.
     pub asked: Asked,
 }
@@ -56,6 +57,7 @@ impl Session {
             rows: Rows::new(empty?, cache_bytes),
             store: Some(store),
             commit: None,
+            indexes_are_due: false,
             asked: Asked::default(),
         })
     }
@@ -64,13 +66,14 @@ impl Session {
     ///
     /// # Errors
     /// If the store cannot be read, or the commit in the background has failed.
-    pub fn get(&mut self, table: usize, key: &[Value]) -> Result<Option<SharedRow>, StoreError> {
+    pub fn get(&mut self, table: usize, key: &[u8]) -> Result<Option<Packed>, StoreError> {
         match self.rows.get(table, key) {
             Known::Row(row) => return Ok(Some(row)),
             Known::Nothing => return Ok(None),
             Known::Unknown => {}
         }
-        let row = self.store()?.get(table, key)?.map(Arc::new);
+        let values: Vec<_> = fields(key).map(Value::from).collect();
+        let row = self.store()?.get(table, &values)?.map(Packed::from);
         self.rows.learn(table, key, row.clone());
         Ok(row)
     }
@@ -93,16 +96,15 @@ impl Session {
     }
 
     /// Puts a row in the place of the one with its key.
-    pub fn put(&mut self, table: usize, row: Row) {
-        let row = shared(row);
+    pub fn put(&mut self, table: usize, row: &Packed) {
         let (rows, definition) = (&mut self.rows, &self.definition.tables[table]);
-        rows::with_key(definition, &row, |key| {
+        rows::with_key(definition, row, |key| {
             rows.set(table, key, Some(row.clone()));
         });
     }
 
     /// Deletes the row under `key`, if there is one.
-    pub fn delete(&mut self, table: usize, key: &[Value]) {
+    pub fn delete(&mut self, table: usize, key: &[u8]) {
         self.rows.set(table, key, None);
     }
 
@@ -134,6 +136,11 @@ impl Session {
         self.rows.dirty_bytes() >= most || self.rows.are_over_limit()
     }
 
+    /// From the next commit on the read model has its secondary indexes.
+    pub fn build_indexes(&mut self) {
+        self.indexes_are_due = true;
+    }
+
     /// Commits everything that was asked for, and waits for it.
     ///
     /// # Errors
@@ -141,7 +148,8 @@ impl Session {
     pub fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         self.write()?;
         self.rows.committed();
-        self.store()?.commit(next)
+        let indexes_are_due = self.indexes_are_due;
+        commit(self.store()?, next, indexes_are_due)
     }
 
     /// Commits everything that was asked for in the background, and calls `done` when that has succeeded.
@@ -158,8 +166,10 @@ impl Session {
         let mut store = self.take_store()?;
         let mut changes = self.rows.take();
         self.rows.committed();
+        let indexes_are_due = self.indexes_are_due;
         let commit = move || {
-            let ended = store.write(&mut changes).and_then(|()| store.commit(&next));
+            let written = store.write(&mut changes);
+            let ended = written.and_then(|()| commit(&mut *store, &next, indexes_are_due));
             if ended.is_ok() {
                 done();
             }
@@ -201,6 +211,17 @@ impl Session {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+fn commit(
+    store: &mut dyn ReadModelStore,
+    next: &Checkpoint,
+    indexes_are_due: bool,
+) -> Result<(), StoreError> {
+    if indexes_are_due {
+        store.build_indexes()?;
+    }
+    store.commit(next)
 }
 
 impl Drop for Session {

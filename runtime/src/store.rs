@@ -95,6 +95,13 @@ pub trait ReadModelStore: Send {
     /// back; until then commits are refused.
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError>;
 
+    /// Makes the secondary indexes that were put off while the read model was being built, in the open
+    /// transaction. [`Self::find`] does it by itself.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    fn build_indexes(&mut self) -> Result<(), StoreError>;
+
     /// Makes everything written since the last commit durable together with `next`, if the stored
     /// checkpoint is still the one that [`Self::checkpoint`] gave; the checkpoint is `next` afterwards.
     ///

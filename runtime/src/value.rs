@@ -3,6 +3,10 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
+mod packed;
+
+pub use packed::{Packed, fields};
+
 /// One column of one row. JSON columns hold [`Value::Text`].
 #[derive(Debug, Clone)]
 pub enum Value {
@@ -27,7 +31,7 @@ pub type Row = Vec<Value>;
 pub type Key = Vec<Value>;
 
 impl Value {
-    /// Bytes this value occupies in memory, roughly: what caches and limits count.
+    /// Bytes this value occupies in memory, roughly.
     pub fn size(&self) -> usize {
         size_of::<Self>()
             + match self {

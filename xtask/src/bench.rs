@@ -32,6 +32,9 @@ pub struct Options {
     /// A foldline.toml for the host; without one it runs with its defaults
     #[arg(long)]
     pub config: Option<PathBuf>,
+    /// The single steps of a replay instead: packing, guest calls, commits, subject matching
+    #[arg(long, exclusive = true)]
+    pub micro: bool,
     /// Record one replay of the host with perf, and write a report; needs Linux' perf
     #[arg(long)]
     pub profile: bool,
@@ -41,7 +44,10 @@ pub struct Options {
 ///
 /// # Errors
 /// When something does not compile or the benchmark cannot be started.
-pub fn run(workspace: &Workspace, setup: &Setup) -> Result<()> {
+pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()> {
+    if options.micro {
+        return micro(workspace, setup);
+    }
     for package in ["foldline", "foldline-bench"] {
         step(&format!("build {package} in release"), || {
             process::run(
@@ -63,6 +69,16 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<()> {
         "the benchmark could not be started",
         "run `cargo xtask bench` again",
     )
+}
+
+fn micro(workspace: &Workspace, setup: &Setup) -> Result<()> {
+    guests::build(workspace, &setup.guest_toolchain)?;
+    let mut bench = workspace.cargo();
+    bench.args(["bench", "--package", "foldline", "--bench", "micro"]);
+    setup.tell(workspace, &mut bench);
+    step("build and measure single steps", || {
+        process::run(&mut bench)
+    })
 }
 
 fn released(workspace: &Workspace, name: &str) -> PathBuf {

@@ -56,6 +56,6 @@ fn run(task: &Task) -> Result<()> {
         Task::BuildGuests => guests::build(&workspace, &setup.guest_toolchain).map(drop),
         Task::Test(options) => test::run(&workspace, &setup, options),
         Task::Demo(options) => demo::run(&workspace, &setup, options),
-        Task::Bench(_) => bench::run(&workspace, &setup),
+        Task::Bench(options) => bench::run(&workspace, &setup, options),
     }
 }

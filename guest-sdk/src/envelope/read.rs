@@ -9,10 +9,12 @@ use anyhow::anyhow;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
 };
+use serde_json::de::{Read, SliceRead, StrRead};
 use serde_json::value::RawValue;
 
 use super::{Envelope, variant};
 use crate::Result;
+use crate::event::Payload;
 
 /// What the data of an envelope is read as.
 pub(super) trait Data<'e>: Sized {
@@ -39,9 +41,16 @@ impl<'e, E: Deserialize<'e>> Data<'e> for Typed<E> {
 }
 
 /// Reads a whole payload; `None` when its event type is of no interest.
-pub(super) fn envelope<'e, D: Data<'e>>(payload: &'e [u8]) -> Result<Option<(Envelope<'e>, D)>> {
+pub(super) fn envelope<'e, D: Data<'e>>(payload: Payload<'e>) -> Result<Option<(Envelope<'e>, D)>> {
+    match payload {
+        Payload::Text(text) => read(StrRead::new(text)),
+        Payload::Bytes(bytes) => read(SliceRead::new(bytes)),
+    }
+}
+
+fn read<'e, D: Data<'e>>(json: impl Read<'e>) -> Result<Option<(Envelope<'e>, D)>> {
     let uninteresting = Cell::new(false);
-    let mut json = serde_json::Deserializer::from_slice(payload);
+    let mut json = serde_json::Deserializer::new(json);
     let read = json.deserialize_map(EnvelopeVisitor {
         uninteresting: &uninteresting,
         data: PhantomData,

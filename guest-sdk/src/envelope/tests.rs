@@ -2,7 +2,22 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Envelope, decode, decode_as, read};
+use super::Envelope;
+use crate::Result;
+use crate::event::Payload;
+
+/// The functions under test, with payloads that nobody has looked at yet.
+fn decode<'e, E: Deserialize<'e>>(payload: &'e [u8]) -> Result<Option<(Envelope<'e>, E)>> {
+    super::decode(Payload::Bytes(payload))
+}
+
+fn decode_as<'e, E: Deserialize<'e>>(event_type: &str, payload: &'e [u8]) -> Result<Option<E>> {
+    super::decode_as(event_type, Payload::Bytes(payload))
+}
+
+fn read<'e, D: Deserialize<'e>>(payload: &'e [u8]) -> Result<(Envelope<'e>, D)> {
+    super::read(Payload::Bytes(payload))
+}
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(rename_all_fields = "camelCase")]
@@ -126,6 +141,17 @@ fn an_event_type_without_a_variant_is_ignored_whatever_its_data() {
         decode_as::<OrderEvent<'_>>("OrderAudited", b"17").unwrap(),
         None
     );
+}
+
+#[test]
+fn text_is_read_like_bytes() {
+    let payload =
+        format!(r#"{{ "eventType": "OrderPlaced", "aggregateId": "ü", "data": {PLACED} }}"#);
+    let text = Payload::Text(&payload);
+    let (envelope, event) = super::decode::<OrderEvent<'_>>(text).unwrap().unwrap();
+    assert_eq!((envelope.aggregate_id().unwrap(), event), ("ü", placed()));
+    let placed = super::decode_as("OrderPlaced", Payload::Text(PLACED)).unwrap();
+    assert_eq!(placed, Some(self::placed()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A batch of events in columns, as it crosses the boundary.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 use super::Timestamp;
 use crate::Result;
@@ -12,7 +12,22 @@ pub(crate) struct Batch {
     timestamps: Vec<i64>,
     subjects: Column<String>,
     headers: Column<String>,
-    payloads: Column<Vec<u8>>,
+    payloads: Payloads,
+}
+
+/// JSON is read faster from text, because its strings need not be looked at one by one. One pass over all payloads
+/// says whether they are, and a single one that is not makes none of them text.
+#[derive(Clone, Debug)]
+enum Payloads {
+    Text(Column<String>),
+    Bytes(Column<Vec<u8>>),
+}
+
+/// One event's payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Payload<'e> {
+    Text(&'e str),
+    Bytes(&'e [u8]),
 }
 
 /// Many strings in one: item `i` is `bytes[ends[i - 1]..ends[i]]`.
@@ -37,13 +52,12 @@ impl Batch {
             "a batch of {events} events has {} timestamps",
             timestamps.len()
         );
-        payloads.check(events).context("payloads")?;
         Ok(Batch {
             sequences,
             timestamps,
-            subjects: subjects.into_text(events).context("subjects")?,
-            headers: headers.into_text(events).context("headers")?,
-            payloads,
+            subjects: text(subjects, events).context("subjects")?,
+            headers: text(headers, events).context("headers")?,
+            payloads: Payloads::new(payloads, events).context("payloads")?,
         })
     }
 
@@ -67,8 +81,30 @@ impl Batch {
         &self.headers.bytes[self.headers.range(index)]
     }
 
-    pub(super) fn payload(&self, index: usize) -> &[u8] {
-        &self.payloads.bytes[self.payloads.range(index)]
+    pub(super) fn payload(&self, index: usize) -> Payload<'_> {
+        match &self.payloads {
+            Payloads::Text(column) => Payload::Text(&column.bytes[column.range(index)]),
+            Payloads::Bytes(column) => Payload::Bytes(&column.bytes[column.range(index)]),
+        }
+    }
+}
+
+impl Payloads {
+    fn new(column: Column<Vec<u8>>, events: usize) -> Result<Self> {
+        column.check(events)?;
+        Ok(match column.into_text() {
+            Ok(text) => Self::Text(text),
+            Err(NoText { column, .. }) => Self::Bytes(column),
+        })
+    }
+}
+
+impl<'e> Payload<'e> {
+    pub(crate) fn bytes(self) -> &'e [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
     }
 }
 
@@ -107,17 +143,38 @@ impl Column<Vec<u8>> {
     }
 
     /// The same column as text, validated in one pass over all items.
-    fn into_text(self, events: usize) -> Result<Column<String>> {
-        self.check(events)?;
-        let bytes = String::from_utf8(self.bytes)?;
-        let whole = self
-            .ends
-            .iter()
-            .all(|end| bytes.is_char_boundary(*end as usize));
-        ensure!(whole, "a column is cut inside a character");
-        Ok(Column {
-            ends: self.ends,
-            bytes,
+    fn into_text(self) -> Result<Column<String>, NoText> {
+        let Self { ends, bytes } = self;
+        let bytes = match String::from_utf8(bytes) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let reason = error.utf8_error().to_string();
+                let bytes = error.into_bytes();
+                return Err(NoText {
+                    column: Self { ends, bytes },
+                    reason,
+                });
+            }
+        };
+        if ends.iter().all(|end| bytes.is_char_boundary(*end as usize)) {
+            return Ok(Column { ends, bytes });
+        }
+        let bytes = bytes.into_bytes();
+        let reason = "it is cut inside a character".to_owned();
+        Err(NoText {
+            column: Self { ends, bytes },
+            reason,
         })
     }
+}
+
+/// A column that is no text, and why.
+struct NoText {
+    column: Column<Vec<u8>>,
+    reason: String,
+}
+
+fn text(column: Column<Vec<u8>>, events: usize) -> Result<Column<String>> {
+    column.check(events)?;
+    column.into_text().map_err(|error| anyhow!(error.reason))
 }

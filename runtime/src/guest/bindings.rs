@@ -7,23 +7,26 @@
 
 use crate::batch::{self, Batch};
 use crate::definition;
-use crate::value::{Row, Value};
 
 wasmtime::component::bindgen!({
     path: "../guest-sdk/wit",
     world: "projection",
     imports: { default: trappable },
-    ownership: Owning,
+    // A batch is copied into the guest from where it stands.
+    ownership: Borrowing { duplicate_if_necessary: true },
 });
 
 use self::foldline::projection::types;
 
-pub use self::foldline::projection::{log, read_model};
+pub use self::foldline::projection::log;
+
+/// The interface through which a guest reads and changes its rows.
+pub const READ_MODEL: &str = "foldline:projection/read-model@0.1.0";
 
 /// The interfaces a module may import, with their version.
 pub const IMPORTS: [&str; 3] = [
     "foldline:projection/types@0.1.0",
-    "foldline:projection/read-model@0.1.0",
+    READ_MODEL,
     "foldline:projection/log@0.1.0",
 ];
 
@@ -33,11 +36,11 @@ pub const EXPORTS: [&str; 2] = ["describe", "project"];
 /// The package every Foldline interface belongs to, whatever its version.
 pub const PACKAGE: &str = "foldline:projection";
 
-impl From<&Batch> for EventBatch {
-    fn from(batch: &Batch) -> Self {
+impl<'a> From<&'a Batch> for EventBatch<'a> {
+    fn from(batch: &'a Batch) -> Self {
         Self {
-            sequences: batch.sequences().to_vec(),
-            timestamps: batch.timestamps().to_vec(),
+            sequences: batch.sequences(),
+            timestamps: batch.timestamps(),
             subjects: batch.subjects().into(),
             headers: batch.headers().into(),
             payloads: batch.payloads().into(),
@@ -45,49 +48,13 @@ impl From<&Batch> for EventBatch {
     }
 }
 
-impl From<&batch::Column> for types::Column {
-    fn from(column: &batch::Column) -> Self {
+impl<'a> From<&'a batch::Column> for types::Column<'a> {
+    fn from(column: &'a batch::Column) -> Self {
         Self {
-            ends: column.ends().to_vec(),
-            bytes: column.bytes().to_vec(),
+            ends: column.ends(),
+            bytes: column.bytes(),
         }
     }
-}
-
-impl From<types::Value> for Value {
-    fn from(value: types::Value) -> Self {
-        match value {
-            types::Value::Null => Self::Null,
-            types::Value::Boolean(v) => Self::Boolean(v),
-            types::Value::Integer(v) => Self::Integer(v),
-            types::Value::Real(v) => Self::Real(v),
-            types::Value::Text(v) => Self::Text(v),
-            types::Value::Blob(v) => Self::Blob(v),
-        }
-    }
-}
-
-impl From<Value> for types::Value {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Boolean(v) => Self::Boolean(v),
-            Value::Integer(v) => Self::Integer(v),
-            Value::Real(v) => Self::Real(v),
-            Value::Text(v) => Self::Text(v),
-            Value::Blob(v) => Self::Blob(v),
-        }
-    }
-}
-
-/// A row as the guest sent it.
-pub fn row_from_guest(row: types::Row) -> Row {
-    row.into_iter().map(Value::from).collect()
-}
-
-/// A row as the guest will see it.
-pub fn row_to_guest(row: Row) -> types::Row {
-    row.into_iter().map(types::Value::from).collect()
 }
 
 impl From<types::Definition> for definition::Definition {

@@ -7,8 +7,9 @@ use anyhow::Context;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Cache, CacheConfig, Config};
 
-use super::bindings::Projection;
+use super::bindings::log;
 use super::instance::GuestState;
+use super::rows;
 
 /// Time between two epoch ticks: a guest is stopped at most this late. Shorter ticks cost wake-ups of an
 /// idle host, longer ones make short time limits imprecise.
@@ -52,7 +53,8 @@ impl Engine {
     fn from_config(config: &Config) -> anyhow::Result<Self> {
         let engine = wasmtime::Engine::new(config).map_err(anyhow::Error::from)?;
         let mut linker = Linker::new(&engine);
-        Projection::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+        log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .and_then(|()| rows::add_to_linker(&mut linker))
             .map_err(anyhow::Error::from)?;
         start_ticking(&engine)?;
         Ok(Self {

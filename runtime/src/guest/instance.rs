@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Store, Trap};
 
-use super::bindings::{EventBatch, Projection, log};
+use super::bindings::{Projection, log};
 use super::engine::TICK;
 use super::limits::{GuestFault, GuestLimits, LOG_LINE_BYTES, MemoryMeter};
 use super::load::GuestModule;
@@ -19,6 +19,8 @@ pub struct GuestState {
     session: Option<Session>,
     /// Names the guest in the log: its projection's name, or its file before that is known.
     name: Arc<str>,
+    /// What the guest sent last, kept for its memory: one row at most.
+    pub(super) received: Vec<u8>,
     log_lines: usize,
     last_error: Option<String>,
 }
@@ -30,6 +32,7 @@ impl GuestState {
             memory: MemoryMeter::new(limits.memory_bytes),
             session: None,
             name,
+            received: Vec::new(),
             log_lines: 0,
             last_error: None,
         }
@@ -165,8 +168,7 @@ impl GuestInstance {
     pub fn project(&mut self, batch: &Batch) -> Result<(), GuestFault> {
         self.store.data_mut().begin_call();
         set_deadline(&mut self.store);
-        let events = EventBatch::from(batch);
-        match self.guest.call_project(&mut self.store, &events) {
+        match self.guest.call_project(&mut self.store, batch.into()) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(rejection)) => Err(GuestFault::Rejected {
                 index: (rejection.index as usize).min(batch.len().saturating_sub(1)),

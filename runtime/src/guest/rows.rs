@@ -1,51 +1,77 @@
 //! The host's side of the `read-model` interface: everything a guest asks is checked here.
 
-use super::bindings::{read_model, row_from_guest, row_to_guest};
+use foldline_row::{Field, Fields, Malformed};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmList};
+
+use super::bindings::READ_MODEL;
 use super::instance::GuestState;
 use super::limits::{GuestFault, GuestLimits};
-use crate::changes::SharedRow;
-use crate::definition::Table;
+use crate::definition::{Column, Table};
 use crate::session::Session;
-use crate::value::{Row, Value};
+use crate::value::{Packed, Row, Value, fields};
 
-type GuestRow = Vec<super::bindings::foldline::projection::types::Value>;
+type Guest<'a> = StoreContextMut<'a, GuestState>;
 
-impl super::bindings::foldline::projection::types::Host for GuestState {}
+/// A row or a key where it stands in the guest's memory.
+type Sent = WasmList<u8>;
 
-impl read_model::Host for GuestState {
-    fn get(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<Option<GuestRow>> {
-        let row = self
-            .read(table, &row_from_guest(key))
-            .map_err(wasmtime::Error::new)?;
-        Ok(row.map(|row| row_to_guest((*row).clone())))
-    }
+/// Offers the interface to guests. By hand and not by the generated trait, which would have each row copied twice:
+/// wasmtime compares these types with the contract when a module is linked.
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    let mut read_model = linker.instance(READ_MODEL)?;
+    read_model.func_wrap("get", |guest: Guest<'_>, (table, key): (u32, Sent)| {
+        let row = receive(guest, table, &key, |state, key| state.read(table, key))?;
+        Ok((row.map(Packed::into_bytes),))
+    })?;
+    read_model.func_wrap("find", |guest: Guest<'_>, sent: (u32, u32, Sent, u32)| {
+        let (table, index, key, limit) = sent;
+        let rows = receive(guest, table, &key, |state, key| {
+            state.search(table, index, key, limit)
+        })?;
+        let packed = rows.iter().map(|row| Packed::from(row).into_bytes());
+        Ok((packed.collect::<Vec<_>>(),))
+    })?;
+    read_model.func_wrap("put", |guest: Guest<'_>, (table, row): (u32, Sent)| {
+        receive(guest, table, &row, |state, row| state.replace(table, row))
+    })?;
+    read_model.func_wrap("delete", |guest: Guest<'_>, (table, key): (u32, Sent)| {
+        receive(guest, table, &key, |state, key| state.remove(table, key))
+    })
+}
 
-    fn find(
-        &mut self,
-        table: u32,
-        index: u32,
-        key: GuestRow,
-        limit: u32,
-    ) -> wasmtime::Result<Vec<GuestRow>> {
-        let rows = self
-            .search(table, index, &row_from_guest(key), limit)
-            .map_err(wasmtime::Error::new)?;
-        Ok(rows.into_iter().map(row_to_guest).collect())
-    }
-
-    fn put(&mut self, table: u32, row: GuestRow) -> wasmtime::Result<()> {
-        self.replace(table, row_from_guest(row))
-            .map_err(wasmtime::Error::new)
-    }
-
-    fn delete(&mut self, table: u32, key: GuestRow) -> wasmtime::Result<()> {
-        self.remove(table, &row_from_guest(key))
-            .map_err(wasmtime::Error::new)
-    }
+/// Copies what was sent out of the guest's memory, if it is not larger than any row may be, and answers.
+fn receive<T>(
+    mut guest: Guest<'_>,
+    table: u32,
+    sent: &Sent,
+    answer: impl FnOnce(&mut GuestState, &mut [u8]) -> Result<T, GuestFault>,
+) -> wasmtime::Result<T> {
+    guest.data_mut().admit(table, sent.len())?;
+    let mut received = std::mem::take(&mut guest.data_mut().received);
+    received.clear();
+    received.extend_from_slice(sent.as_le_slice(&guest));
+    let answered = answer(guest.data_mut(), &mut received);
+    guest.data_mut().received = received;
+    Ok(answered?)
 }
 
 impl GuestState {
-    fn read(&mut self, table: u32, key: &[Value]) -> Result<Option<SharedRow>, GuestFault> {
+    /// Refuses what is too large before it is copied.
+    fn admit(&mut self, table: u32, bytes: usize) -> Result<(), GuestFault> {
+        let limit = self.limits.row_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let table = table_of(self.session()?, table)?.name.clone();
+        Err(GuestFault::Row {
+            table,
+            bytes,
+            limit,
+        })
+    }
+
+    fn read(&mut self, table: u32, key: &[u8]) -> Result<Option<Packed>, GuestFault> {
         let session = self.session()?;
         check_key(table_of(session, table)?, key)?;
         Ok(session.get(table as usize, key)?)
@@ -55,31 +81,30 @@ impl GuestState {
         &mut self,
         table: u32,
         index: u32,
-        key: &[Value],
+        key: &[u8],
         limit: u32,
     ) -> Result<Vec<Row>, GuestFault> {
         let limit = (limit as usize).min(self.limits.find_rows);
         let session = self.session()?;
         check_index(table_of(session, table)?, index as usize, key)?;
-        Ok(session.find(table as usize, index as usize, key, limit)?)
+        let key: Vec<_> = fields(key).map(Value::from).collect();
+        Ok(session.find(table as usize, index as usize, &key, limit)?)
     }
 
-    fn replace(&mut self, table: u32, row: Row) -> Result<(), GuestFault> {
+    fn replace(&mut self, table: u32, row: &mut [u8]) -> Result<(), GuestFault> {
         let limits = self.limits;
         let session = self.session()?;
-        let definition = table_of(session, table)?;
-        let bytes = check_row(definition, &row, limits.row_bytes)?;
-        let key_bytes = definition.key.iter().map(|&i| row[i].size()).sum::<usize>();
-        count(session, bytes + key_bytes, &limits)?;
-        session.put(table as usize, row);
+        check_row(table_of(session, table)?, row)?;
+        count(session, row.len(), &limits)?;
+        session.put(table as usize, &Packed::checked(row));
         Ok(())
     }
 
-    fn remove(&mut self, table: u32, key: &[Value]) -> Result<(), GuestFault> {
+    fn remove(&mut self, table: u32, key: &[u8]) -> Result<(), GuestFault> {
         let limits = self.limits;
         let session = self.session()?;
         check_key(table_of(session, table)?, key)?;
-        count(session, key.iter().map(Value::size).sum(), &limits)?;
+        count(session, key.len(), &limits)?;
         session.delete(table as usize, key);
         Ok(())
     }
@@ -105,71 +130,95 @@ fn count(session: &mut Session, bytes: usize, limits: &GuestLimits) -> Result<()
     Ok(())
 }
 
-fn check_key(table: &Table, key: &[Value]) -> Result<(), GuestFault> {
+fn check_key(table: &Table, key: &[u8]) -> Result<(), GuestFault> {
     check_columns(table, &table.key, key)
 }
 
-fn check_index(table: &Table, index: usize, key: &[Value]) -> Result<(), GuestFault> {
+fn check_index(table: &Table, index: usize, key: &[u8]) -> Result<(), GuestFault> {
     let columns = table.indexes.get(index).ok_or_else(|| {
         GuestFault::Misuse(format!("table {} has no index number {index}", table.name))
     })?;
     check_columns(table, columns, key)
 }
 
-fn check_columns(table: &Table, columns: &[usize], key: &[Value]) -> Result<(), GuestFault> {
-    if key.len() != columns.len() {
-        return Err(GuestFault::Misuse(format!(
-            "a key of table {} has {} columns, {} given",
-            table.name,
-            columns.len(),
-            key.len()
-        )));
+fn check_columns(table: &Table, columns: &[usize], key: &[u8]) -> Result<(), GuestFault> {
+    let mut expected = columns.iter();
+    for field in Fields::new(key) {
+        let field = field.map_err(|malformed| no_row(table, malformed))?;
+        match expected.next() {
+            Some(&column) => check_field(table, &table.columns[column], field)?,
+            None => break,
+        }
     }
-    columns
-        .iter()
-        .zip(key)
-        .try_for_each(|(&column, value)| check_value(table, column, value))
-}
-
-/// The row's size in bytes.
-fn check_row(table: &Table, row: &[Value], limit: usize) -> Result<usize, GuestFault> {
-    if row.len() != table.columns.len() {
-        return Err(GuestFault::Misuse(format!(
-            "table {} has {} columns, a row of {} given",
-            table.name,
-            table.columns.len(),
-            row.len()
-        )));
-    }
-    let bytes = row.iter().map(Value::size).sum();
-    if bytes > limit {
-        let table = table.name.clone();
-        return Err(GuestFault::Row {
-            table,
-            bytes,
-            limit,
-        });
-    }
-    row.iter()
-        .enumerate()
-        .try_for_each(|(column, value)| check_value(table, column, value))?;
-    Ok(bytes)
-}
-
-fn check_value(table: &Table, column: usize, value: &Value) -> Result<(), GuestFault> {
-    let column = &table.columns[column];
-    let wrong = if !column.accepts(value) {
-        format!("does not take {}", value.describe())
-    } else if matches!(value, Value::Real(real) if real.is_nan()) {
-        "does not take NaN: no two databases agree on what it equals".into()
-    } else {
+    let given = Fields::new(key).count();
+    if given == columns.len() {
         return Ok(());
+    }
+    let (name, columns) = (&table.name, columns.len());
+    let text = format!("a key of table {name} has {columns} columns, {given} given");
+    Err(GuestFault::Misuse(text))
+}
+
+/// Checks every value against its column, and takes the sign from every zero: SQLite keeps none, and what a guest
+/// reads back must not depend on whether a commit lay in between.
+fn check_row(table: &Table, row: &mut [u8]) -> Result<(), GuestFault> {
+    let mut at = 0;
+    for column in &table.columns {
+        let mut rest = Fields::new(&row[at..]);
+        let Some(field) = rest.next() else {
+            return Err(other_width(table, row));
+        };
+        let field = field.map_err(|malformed| no_row(table, malformed))?;
+        let end = at + rest.position();
+        // Of a row that was made for another table, its width says more than the first value that does not fit.
+        check_field(table, column, field).map_err(|misfit| {
+            let same_width = Fields::new(row).count() == table.columns.len();
+            if same_width {
+                misfit
+            } else {
+                other_width(table, row)
+            }
+        })?;
+        if matches!(field, Field::Real(real) if real == 0.0) {
+            row[end - size_of::<f64>()..end].fill(0);
+        }
+        at = end;
+    }
+    match at == row.len() {
+        true => Ok(()),
+        false => Err(other_width(table, row)),
+    }
+}
+
+fn other_width(table: &Table, row: &[u8]) -> GuestFault {
+    let (name, columns, given) = (&table.name, table.columns.len(), Fields::new(row).count());
+    GuestFault::Misuse(format!(
+        "table {name} has {columns} columns, a row of {given} given"
+    ))
+}
+
+fn no_row(table: &Table, malformed: Malformed) -> GuestFault {
+    let name = &table.name;
+    GuestFault::Misuse(format!(
+        "what was sent for table {name} is no row: {malformed}"
+    ))
+}
+
+fn check_field(table: &Table, column: &Column, field: Field<'_>) -> Result<(), GuestFault> {
+    let wrong = match field {
+        _ if !column.accepts(&field) => format!("does not take {}", Value::from(field).describe()),
+        Field::Real(real) if real.is_nan() => {
+            "does not take NaN: no two databases agree on what it equals".into()
+        }
+        Field::Text(text) if std::str::from_utf8(text).is_err() => {
+            "does not take text that is not UTF-8".into()
+        }
+        _ => return Ok(()),
     };
     let nullable = if column.nullable { ", nullable" } else { "" };
-    Err(GuestFault::Misuse(format!(
-        "column {}.{} ({}{nullable}) {wrong}",
-        table.name, column.name, column.ty
-    )))
+    let (name, ty) = (&column.name, column.ty);
+    let text = format!("column {}.{name} ({ty}{nullable}) {wrong}", table.name);
+    Err(GuestFault::Misuse(text))
 }
 
 #[cfg(test)]

@@ -209,10 +209,14 @@ impl Fold {
 
     fn commit_if_due(&mut self, more_wait: bool) -> Result<(), Failure> {
         let Some(open) = self.open else { return Ok(()) };
+        let session = self.instance.session();
+        if open.pending <= self.commits.events as u64 {
+            // The build is over but for one commit at most. A stream that never rests may keep it there.
+            session.build_indexes();
+        }
         if !more_wait {
             return self.commit();
         }
-        let session = self.instance.session();
         if open.events >= self.commits.events
             || open.since.elapsed() >= self.commits.time
             || session.is_full(self.commits.bytes)

@@ -6,17 +6,21 @@
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
+use foldline_row::Fields;
 use indexmap::IndexMap;
 
-use crate::changes::{Change, Changes, Known, SharedKey, SharedRow};
+use crate::changes::{Change, Changes, Known};
 use crate::definition::Table;
-use crate::value::Value;
+use crate::value::Packed;
 
 /// Ages that are told apart when room must be made: 0 is "used since the last sweep".
 const AGES: usize = 8;
 
-/// Memory of an entry beside its values, roughly: its slot in the table and the heads of its allocations.
-const ENTRY_OVERHEAD_BYTES: usize = 160;
+/// Memory of an entry beside its key, roughly: its slots in the table, and what the key's allocation adds.
+const ENTRY_OVERHEAD_BYTES: usize = 96;
+
+/// What a row's allocation adds to its bytes, roughly.
+const ROW_OVERHEAD_BYTES: usize = 32;
 
 /// Rows of all tables, the least recently used dropped first.
 ///
@@ -34,6 +38,8 @@ pub(super) struct Rows {
     dirty: Vec<Dirty>,
     /// What was taken into the store's open transaction.
     written: Vec<Place>,
+    /// Those of them under which nothing stands any more.
+    deleted: Vec<Place>,
     /// Bytes of the rows in `dirty`, roughly.
     dirty_bytes: usize,
     /// The steps of the current call.
@@ -43,7 +49,7 @@ pub(super) struct Rows {
 #[derive(Debug)]
 struct TableRows {
     complete: bool,
-    entries: IndexMap<SharedKey, Entry, RandomState>,
+    entries: IndexMap<Packed, Entry, RandomState>,
 }
 
 #[derive(Debug)]
@@ -83,13 +89,14 @@ impl Rows {
             round: 1,
             dirty: Vec::new(),
             written: Vec::new(),
+            deleted: Vec::new(),
             dirty_bytes: 0,
             steps: Vec::new(),
         }
     }
 
     /// What is known of `key`.
-    pub(super) fn get(&mut self, table: usize, key: &[Value]) -> Known {
+    pub(super) fn get(&mut self, table: usize, key: &[u8]) -> Known {
         let table = &mut self.tables[table];
         match table.entries.get_mut(key) {
             Some(entry) => {
@@ -101,7 +108,7 @@ impl Rows {
     }
 
     /// Remembers what the store holds under a key that was [`Known::Unknown`].
-    pub(super) fn learn(&mut self, table: usize, key: &[Value], row: Option<SharedRow>) {
+    pub(super) fn learn(&mut self, table: usize, key: &[u8], row: Option<Packed>) {
         let known = row.map_or(Known::Nothing, Known::Row);
         self.bytes += known_size(&known);
         let entries = &mut self.tables[table].entries;
@@ -110,11 +117,11 @@ impl Rows {
             return;
         }
         self.bytes += key_size(key);
-        entries.insert(key.into(), Entry::new(known));
+        entries.insert(Packed::checked(key), Entry::new(known));
     }
 
     /// Puts `row` under `key`, or deletes what stands there.
-    pub(super) fn set(&mut self, table: usize, key: &[Value], row: Option<SharedRow>) {
+    pub(super) fn set(&mut self, table: usize, key: &[u8], row: Option<Packed>) {
         let known = row.map_or(Known::Nothing, Known::Row);
         let bytes = known_size(&known);
         let (entry, before) = self.replace(table, key, known);
@@ -131,14 +138,16 @@ impl Rows {
     }
 
     /// Where `key` is, and what was known of it until now.
-    fn replace(&mut self, table: usize, key: &[Value], known: Known) -> (usize, Known) {
+    fn replace(&mut self, table: usize, key: &[u8], known: Known) -> (usize, Known) {
         let table = &mut self.tables[table];
         if let Some((place, _, entry)) = table.entries.get_full_mut(key) {
             entry.age = 0;
             return (place, std::mem::replace(&mut entry.known, known));
         }
         self.bytes += key_size(key);
-        let (place, _) = table.entries.insert_full(key.into(), Entry::new(known));
+        let (place, _) = table
+            .entries
+            .insert_full(Packed::checked(key), Entry::new(known));
         (place, table.unheard_of())
     }
 
@@ -183,7 +192,10 @@ impl Rows {
             };
             let row = match &entry.known {
                 Known::Row(row) => Some(row.clone()),
-                Known::Nothing => None,
+                Known::Nothing => {
+                    self.deleted.push(place);
+                    None
+                }
                 // A failed call was the first to change it.
                 Known::Unknown => continue,
             };
@@ -217,6 +229,7 @@ impl Rows {
     pub(super) fn committed(&mut self) {
         debug_assert!(self.dirty.is_empty());
         self.steps.clear();
+        self.written.clear();
         self.forget_deleted();
         if self.are_over_limit() {
             self.sweep();
@@ -225,18 +238,20 @@ impl Rows {
 
     /// In a complete table a deleted key needs no entry.
     fn forget_deleted(&mut self) {
-        let mut places = std::mem::take(&mut self.written);
+        let mut places = std::mem::take(&mut self.deleted);
         // From the last to the first, since a removal moves the last entry into the gap.
         places.sort_unstable_by_key(|place| std::cmp::Reverse(place.entry));
+        places.dedup();
         for place in places.drain(..) {
             let table = &mut self.tables[place.table];
-            let deleted = table.entries.get_index(place.entry);
-            if table.complete && deleted.is_some_and(|(_, entry)| entry.known == Known::Nothing) {
+            let entry = table.entries.get_index(place.entry);
+            // It may stand there again since.
+            if table.complete && entry.is_some_and(|(_, entry)| entry.known == Known::Nothing) {
                 let removed = table.entries.swap_remove_index(place.entry);
                 self.bytes -= removed.map_or(0, |(key, _)| key_size(&key));
             }
         }
-        self.written = places;
+        self.deleted = places;
     }
 
     /// Makes room: the longest unused entries go until a quarter of the limit is free. Sweeping rarely and
@@ -299,27 +314,32 @@ impl Entry {
 }
 
 /// The columns of `row` that are its key, without copying where they are the first ones.
-pub(super) fn with_key<T>(table: &Table, row: &[Value], then: impl FnOnce(&[Value]) -> T) -> T {
-    match table.key.iter().enumerate().all(|(i, &column)| i == column) {
-        true => then(&row[..table.key.len()]),
-        false => then(&table.key_of(row)),
+pub(super) fn with_key<T>(table: &Table, row: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+    let end = |columns: usize| {
+        let mut fields = Fields::new(row);
+        fields.by_ref().take(columns).for_each(drop);
+        fields.position()
+    };
+    if table.key.iter().enumerate().all(|(i, &column)| i == column) {
+        return then(&row[..end(table.key.len())]);
     }
+    let columns = table
+        .key
+        .iter()
+        .map(|&column| &row[end(column)..end(column + 1)]);
+    then(&columns.collect::<Vec<_>>().concat())
 }
 
-fn size(key: &[Value], entry: &Entry) -> usize {
+fn size(key: &[u8], entry: &Entry) -> usize {
     key_size(key) + known_size(&entry.known)
 }
 
-fn key_size(key: &[Value]) -> usize {
-    ENTRY_OVERHEAD_BYTES + values_size(key)
+fn key_size(key: &[u8]) -> usize {
+    ENTRY_OVERHEAD_BYTES + key.len()
 }
 
 fn known_size(known: &Known) -> usize {
-    known.row().map_or(0, |row| values_size(row))
-}
-
-fn values_size(values: &[Value]) -> usize {
-    values.iter().map(Value::size).sum()
+    known.row().map_or(0, |row| ROW_OVERHEAD_BYTES + row.len())
 }
 
 #[cfg(test)]

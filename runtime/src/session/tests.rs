@@ -27,6 +27,10 @@ fn definition() -> Definition {
     }
 }
 
+fn note(id: i64) -> Packed {
+    Packed::from([Value::Integer(id)])
+}
+
 fn at(sequence: u64) -> Checkpoint {
     Checkpoint {
         stream: "S".into(),
@@ -64,6 +68,9 @@ impl ReadModelStore for Gated {
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
         self.store.write(changes)
     }
+    fn build_indexes(&mut self) -> Result<(), StoreError> {
+        self.store.build_indexes()
+    }
     fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         self.gate.recv().map_err(|_| StoreError::RollBackFirst)?;
         self.store.commit(next)
@@ -87,12 +94,12 @@ fn gated() -> (MemoryReadModel, mpsc::Sender<()>, Session) {
 fn folding_goes_on_while_a_commit_is_on_its_way() {
     let (read_model, open, mut session) = gated();
     let (done, landed) = mpsc::channel();
-    session.put(0, vec![Value::Integer(1)]);
+    session.put(0, &note(1));
     session
         .commit_in_background(at(1), move || done.send(()).unwrap())
         .unwrap();
-    session.put(0, vec![Value::Integer(2)]);
-    assert!(session.get(0, &[Value::Integer(1)]).unwrap().is_some());
+    session.put(0, &note(2));
+    assert!(session.get(0, &note(1)).unwrap().is_some());
     assert!(landed.try_recv().is_err());
     assert_eq!(read_model.checkpoint(), None);
     open.send(()).unwrap();
@@ -108,7 +115,7 @@ fn folding_goes_on_while_a_commit_is_on_its_way() {
 fn a_commit_that_fails_in_the_background_is_told_to_whatever_needs_the_store_next() {
     let (read_model, open, mut session) = gated();
     drop(open);
-    session.put(0, vec![Value::Integer(1)]);
+    session.put(0, &note(1));
     session
         .commit_in_background(at(1), || panic!("it failed"))
         .unwrap();

@@ -2,7 +2,7 @@
 //! [`conformance_suite`] and adds only what is special about it.
 
 use super::{Checkpoint, ReadModelStore};
-use crate::changes::{Change, Changes, Known, shared};
+use crate::changes::{Change, Changes, Known};
 use crate::definition::{Column, ColumnType, Definition, EventKey, Table};
 use crate::event::Sequence;
 use crate::value::{Key, Row, Value};
@@ -155,13 +155,13 @@ pub(super) fn at(sequence: Sequence, epoch: u64) -> Checkpoint {
 
 pub(super) fn put(table: usize, row: Row, before: Known) -> Change {
     let key = definition().tables[table].key_of(&row).into();
-    let row = Some(shared(row));
+    let row = Some(row.into());
     Change { key, row, before }
 }
 
 pub(super) fn delete(key: &Key) -> Change {
     Change {
-        key: key.as_slice().into(),
+        key: key.into(),
         row: None,
         before: Known::Unknown,
     }

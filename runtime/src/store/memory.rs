@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::{Checkpoint, ReadModelStore, StoreError};
 use crate::changes::Changes;
 use crate::definition::{Definition, Table};
-use crate::value::{Key, Row, Value};
+use crate::value::{Key, Packed, Row, Value};
 
 /// What was committed, as a file would hold it: it outlives its writers. Cheap to clone and share.
 #[derive(Debug, Clone)]
@@ -136,9 +136,13 @@ impl ReadModelStore for MemoryStore {
             super::error::refuse_nan(table, sorted).inspect_err(|_| *failed = true)?;
             let rows = sorted
                 .iter()
-                .map(|change| (change.key.to_vec(), change.row.as_deref().cloned()));
+                .map(|change| (change.key.values(), change.row.as_ref().map(Packed::values)));
             pending[i].extend(rows);
         }
+        Ok(())
+    }
+
+    fn build_indexes(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,17 +1,16 @@
-use std::sync::Arc;
-
 use super::*;
+use crate::value::Value;
 
-fn key(i: i64) -> Vec<Value> {
-    vec![Value::Integer(i)]
+fn key(i: i64) -> Packed {
+    Packed::from([Value::Integer(i)])
 }
 
-fn row(i: i64) -> Option<SharedRow> {
-    Some(Arc::new(key(i)))
+fn row(i: i64) -> Option<Packed> {
+    Some(key(i))
 }
 
 fn entry_bytes() -> usize {
-    size(&key(0), &Entry::new(Known::Row(Arc::new(key(0)))))
+    size(&key(0), &Entry::new(Known::Row(key(0))))
 }
 
 /// One table, empty at first, with room for `entries` rows of one integer.

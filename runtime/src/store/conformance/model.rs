@@ -9,6 +9,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::session::Session;
+use crate::value::Packed;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -96,11 +97,11 @@ impl<M: ReadModel<Store: 'static>> Run<M> {
         match step {
             Step::Put(row) => {
                 self.current.insert(row[..1].to_vec(), row.clone());
-                self.session().put(ORDER, row);
+                self.session().put(ORDER, &row.into());
             }
             Step::Delete(key) => {
                 self.current.remove(&key);
-                self.session().delete(ORDER, &key);
+                self.session().delete(ORDER, &Packed::from(key));
             }
             Step::Get(key) => self.get(&key),
             Step::Find(note, limit) => self.find(note, limit),
@@ -121,8 +122,9 @@ impl<M: ReadModel<Store: 'static>> Run<M> {
     }
 
     fn get(&mut self, key: &Key) {
-        let found = self.session().get(ORDER, key).unwrap();
-        assert_eq!(found.as_deref(), self.current.get(key), "{key:?}");
+        let found = self.session().get(ORDER, &Packed::from(key)).unwrap();
+        let found = found.as_ref().map(Packed::values);
+        assert_eq!(found.as_ref(), self.current.get(key), "{key:?}");
     }
 
     fn find(&mut self, note: Value, limit: usize) {

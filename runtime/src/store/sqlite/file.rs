@@ -47,7 +47,7 @@ fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result
     transaction.pragma_update(None, "application_id", meta::APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", meta::FORMAT)?;
     transaction.execute_batch(schema::OWN_TABLES)?;
-    transaction.execute_batch(&schema::create(definition))?;
+    transaction.execute_batch(&schema::create_tables(definition))?;
     let json = serde_json::to_string(definition)
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     let now = OffsetDateTime::now_utc()

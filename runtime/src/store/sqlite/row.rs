@@ -1,10 +1,11 @@
 //! Values to SQLite and back.
 
+use foldline_row::Field;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Error, Result, Statement};
 
 use crate::definition::{Column, ColumnType};
-use crate::value::{Row, Value};
+use crate::value::{Packed, Row, Value};
 
 impl ToSql for Value {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
@@ -22,6 +23,22 @@ impl ToSql for Value {
 /// Gives `values` to the statement's first parameters.
 pub(super) fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<()> {
     for (i, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(i + 1, value)?;
+    }
+    Ok(())
+}
+
+/// The same for a row or a key as it is kept.
+pub(super) fn bind_packed(statement: &mut Statement<'_>, values: &Packed) -> Result<()> {
+    for (i, field) in values.fields().enumerate() {
+        let value = ToSqlOutput::Borrowed(match field {
+            Field::Null => ValueRef::Null,
+            Field::Boolean(v) => ValueRef::Integer(i64::from(v)),
+            Field::Integer(v) => ValueRef::Integer(v),
+            Field::Real(v) => ValueRef::Real(v),
+            Field::Text(v) => ValueRef::Text(v),
+            Field::Blob(v) => ValueRef::Blob(v),
+        });
         statement.raw_bind_parameter(i + 1, value)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::definition::{Column, ColumnType, Definition, Table};
-use crate::value::Value;
+use crate::value::Packed;
 
 /// Tables of ours beside those of the definition. No definition can name a table like this.
 pub(super) const OWN_TABLES: &str = "
@@ -17,17 +17,21 @@ CREATE TABLE _foldline_checkpoint (
 CREATE TABLE _foldline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 ";
 
-/// Creates every table and index of `definition`.
-pub(super) fn create(definition: &Definition) -> String {
+/// Creates every table of `definition`.
+pub(super) fn create_tables(definition: &Definition) -> String {
+    definition.tables.iter().map(create_table).collect()
+}
+
+/// Creates every secondary index that is not there yet.
+pub(super) fn create_indexes(definition: &Definition) -> String {
     let mut taken: BTreeSet<_> = definition.tables.iter().map(|t| t.name.clone()).collect();
     let mut sql = String::new();
     for table in &definition.tables {
-        sql += &create_table(table);
         for index in &table.indexes {
             let name = index_name(table, index, &mut taken);
             let (table_name, columns) = (quoted(&table.name), names(table, index).join(", "));
             sql += &format!(
-                "CREATE INDEX {} ON {table_name} ({columns});\n",
+                "CREATE INDEX IF NOT EXISTS {} ON {table_name} ({columns});\n",
                 quoted(&name)
             );
         }
@@ -89,6 +93,8 @@ pub(super) struct Statements {
     pub(super) put_beside_indexes: String,
     /// Takes the key.
     pub(super) delete: String,
+    /// Whether a column is part of a secondary index, in the order of the columns.
+    pub(super) indexed: Vec<bool>,
     /// Per secondary index: takes its columns' values and a limit, gives rows.
     pub(super) find: Vec<String>,
     /// Gives one row if there is any.
@@ -112,6 +118,7 @@ impl Statements {
             put: put(table, |_| true),
             put_beside_indexes: put(table, |column| !table.is_indexed(column)),
             delete: format!("DELETE FROM {name} WHERE {key}"),
+            indexed: all.iter().map(|&column| table.is_indexed(column)).collect(),
             find: table.indexes.iter().map(find).collect(),
             any: format!("SELECT 1 FROM {name} LIMIT 1"),
         }
@@ -130,9 +137,9 @@ impl Statements {
     }
 
     /// Whether both rows stand at the same place in every secondary index.
-    pub(super) fn same_in_indexes(&self, a: &[Value], b: &[Value]) -> bool {
-        let mut indexed = self.table.indexes.iter().flatten();
-        indexed.all(|&column| a[column] == b[column])
+    pub(super) fn same_in_indexes(&self, a: &Packed, b: &Packed) -> bool {
+        let mut columns = a.fields().zip(b.fields()).zip(&self.indexed);
+        columns.all(|((a, b), indexed)| !indexed || a == b)
     }
 }
 

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::store::conformance::{
-    ORDER, ReadModel, at, conformance_suite, definition, noted, text, write,
+    BY_TEXT, ORDER, ReadModel, at, conformance_suite, definition, noted, text, write,
 };
 
 mod files;
@@ -44,7 +44,8 @@ conformance_suite!(TestFile);
 #[test]
 fn find_walks_an_index_and_never_sorts() {
     let file = TestFile::create(&definition());
-    let store = file.open();
+    let mut store = file.open();
+    store.build_indexes().unwrap();
     for sql in store.statements.iter().flat_map(|table| &table.find) {
         let plan = format!("EXPLAIN QUERY PLAN {sql}");
         let mut plan = store.connection.prepare(&plan).unwrap();
@@ -56,6 +57,36 @@ fn find_walks_an_index_and_never_sorts() {
     }
 }
 
+fn index_names(store: &SqliteStore) -> Vec<String> {
+    let sql =
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+    let mut names = store.connection.prepare(sql).unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
+
+#[test]
+fn indexes_wait_until_they_are_due_and_come_back_after_a_rollback() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open();
+    write(&mut store, ORDER, &[noted("a", "x")], &[]);
+    store.commit(&at(1, 1)).unwrap();
+    assert!(index_names(&store).is_empty());
+    store.build_indexes().unwrap();
+    store.rollback().unwrap();
+    assert!(index_names(&store).is_empty());
+    assert_eq!(
+        store.find(ORDER, BY_TEXT, &[text("x")], 9).unwrap().len(),
+        1
+    );
+    store.commit(&at(2, 1)).unwrap();
+    drop(store);
+    let mut store = file.open();
+    assert_eq!(index_names(&store).len(), 2);
+    store.build_indexes().unwrap();
+    assert_eq!(index_names(&store).len(), 2);
+}
+
 #[test]
 fn indexes_that_would_share_a_name_get_numbers() {
     let mut definition = definition();
@@ -64,15 +95,9 @@ fn indexes_that_would_share_a_name_get_numbers() {
     order.indexes.push(vec![2, 1]);
     definition.tables[1].name = "order_by_count_flag".into();
     let file = TestFile::create(&definition);
-    let store = file.open();
-    let mut names = store
-        .connection
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
-        )
-        .unwrap();
-    let names = names.query_map([], |row| row.get(0)).unwrap();
-    let names: Vec<String> = names.map(Result::unwrap).collect();
+    let mut store = file.open();
+    store.build_indexes().unwrap();
+    let names = index_names(&store);
     let expected = [
         "order_by_count_flag_2",
         "order_by_flag_count",

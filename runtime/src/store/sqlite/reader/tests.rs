@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fixture::{Fixture, definition};
 use super::*;
-use crate::changes::{Change, Changes, Known, shared};
+use crate::changes::{Change, Changes, Known};
 use crate::store::ReadModelStore as _;
 use crate::store::sqlite::SqliteStore;
 use crate::value::Value::{Blob, Boolean, Integer, Null, Real, Text};
@@ -188,7 +188,7 @@ fn what_the_store_commits_is_read() {
         1,
         Change {
             key: row[..2].into(),
-            row: Some(shared(row.clone())),
+            row: Some(row.as_slice().into()),
             before: Known::Nothing,
         },
     );
