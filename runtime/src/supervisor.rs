@@ -33,7 +33,7 @@ mod verdict;
 pub use command_error::CommandError;
 use files::ModuleFile;
 use message::Message;
-pub use message::{Command, Outcome, Supervision};
+pub use message::{BuildFrom, Command, Outcome, Supervision};
 use projection::{Ground, Hosted, Projection};
 pub use runner::Shared;
 

@@ -109,7 +109,8 @@ impl Catalog {
     }
 
     /// Makes a generation the live one. The live one of now is on standby afterwards, or retired if
-    /// `keep_standby` is false; another one on standby is retired.
+    /// `keep_standby` is false; another one on standby is retired, and so is what is being built of the version that
+    /// was live: who rolls back does not want it to come back by itself.
     ///
     /// # Errors
     /// If the catalog cannot be written.
@@ -124,6 +125,9 @@ impl Catalog {
             let sql = "UPDATE generations SET state = 'switching' WHERE projection = ? AND number = ?";
             transaction.execute(sql, params![projection, number])?;
             retire(transaction, projection, "state = 'standby'")?;
+            let of_live = "state IN ('building', 'failed') AND version = (SELECT live.version FROM generations live \
+                           WHERE live.projection = generations.projection AND live.state = 'live')";
+            retire(transaction, projection, of_live)?;
             if keep_standby {
                 let sql = "UPDATE generations SET state = 'standby' WHERE projection = ? AND state = 'live'";
                 transaction.execute(sql, [projection])?;
@@ -165,16 +169,17 @@ impl Catalog {
         })
     }
 
-    /// Another module of the same definition feeds the generation from here on.
+    /// Another module of the same definition feeds the live generation from here on. What is built to verify what
+    /// the last module gave is retired.
     ///
     /// # Errors
     /// If the catalog cannot be written.
     pub fn reload(&self, projection: &str, number: u32, digest: &str) -> Result<(), CatalogError> {
         self.write(|transaction| {
             let sql = "UPDATE generations SET digest = ? WHERE projection = ? AND number = ?";
-            transaction
-                .execute(sql, params![digest, projection, number])
-                .map(drop)
+            transaction.execute(sql, params![digest, projection, number])?;
+            let of_last = "state IN ('building', 'failed') AND purpose = 'verify'";
+            retire(transaction, projection, of_last)
         })
     }
 

@@ -92,6 +92,22 @@ fn what_is_built_next_replaces_what_was_building_or_has_failed() {
 }
 
 #[test]
+fn who_rolls_back_does_not_get_the_version_back_that_is_being_built_again() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.add(2, GenerationState::Building);
+    folder.catalog.make_live(NAME, 2, true).unwrap();
+    folder.add(2, GenerationState::Building);
+    assert_eq!(folder.states(), "1 standby, 2 live, 3 building");
+    folder.catalog.make_live(NAME, 1, true).unwrap();
+    assert_eq!(folder.states(), "1 live, 2 standby");
+    // Another version is what somebody waits for.
+    folder.add(3, GenerationState::Building);
+    folder.catalog.make_live(NAME, 2, true).unwrap();
+    assert_eq!(folder.states(), "1 standby, 2 live, 4 building");
+}
+
+#[test]
 fn files_of_retired_generations_are_to_be_deleted_until_they_are() {
     let folder = Folder::new();
     folder.add(1, GenerationState::Live);

@@ -26,9 +26,10 @@ pub(crate) struct Arguments {
 pub(crate) struct Rebuild {
     #[command(flatten)]
     common: Arguments,
-    /// Begin with this sequence instead of the beginning; the generation's status says so from then on.
-    #[arg(long, value_name = "SEQUENCE")]
-    from: Option<u64>,
+    /// Begin with this event, or with the first one stored at this time (2026-11-21T08:00:00Z) or later, instead of
+    /// the beginning; the generation's status says so from then on.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    from: Option<String>,
     /// Show its progress until it is live, or can be promoted.
     #[arg(long)]
     wait: bool,
@@ -50,7 +51,8 @@ pub(crate) fn execute(command: &str, arguments: &Arguments) -> Result<(), CliErr
 }
 
 pub(crate) fn rebuild(arguments: &Rebuild) -> Result<(), CliError> {
-    let from = arguments.from.map(|from| format!("?from={from}"));
+    let from = arguments.from.as_deref();
+    let from = from.map(|from| format!("?from={}", utf8_percent_encode(from, NON_ALPHANUMERIC)));
     let command = format!("rebuild{}", from.unwrap_or_default());
     let common = &arguments.common;
     if !arguments.wait {

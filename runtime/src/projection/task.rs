@@ -94,7 +94,7 @@ impl Task {
         loop {
             let limit = wheel.limit();
             if let Some(limit) = limit.filter(|&limit| inputs.is_through(limit, fold.sequence())) {
-                fold.commit()?;
+                fold.rest()?;
                 runtime.block_on(inputs.stand(&mut wheel, limit));
                 if !inputs.stop.is_cancelled() {
                     continue;

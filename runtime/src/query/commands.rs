@@ -4,9 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::target::{decoded, segment};
 use super::{HttpProblem, QueryState};
-use crate::supervisor::{Command, CommandError, Outcome};
+use crate::event::Timestamp;
+use crate::supervisor::{BuildFrom, Command, CommandError, Outcome};
 
 /// Rows that differ shown for each table, if nothing else is asked for, and at most.
 const EXAMPLES_DEFAULT: u64 = 10;
@@ -18,9 +22,7 @@ pub(super) async fn command(
 ) -> Result<Json<Outcome>, HttpProblem> {
     let (name, word) = (segment(&uri, 2)?, segment(&uri, 3)?);
     let command = match word.as_str() {
-        "rebuild" => Command::Rebuild {
-            from: number(&uri, "from")?,
-        },
+        "rebuild" => Command::Rebuild { from: from(&uri)? },
         "diff" => Command::Diff {
             examples: examples(&uri)?,
         },
@@ -41,9 +43,27 @@ pub(super) async fn command(
     outcome.map(Json).map_err(|error| problem(&error))
 }
 
+/// `?from=SEQUENCE` or `?from=TIME`
+fn from(uri: &Uri) -> Result<Option<BuildFrom>, HttpProblem> {
+    let Some(text) = parameter(uri, "from")? else {
+        return Ok(None);
+    };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number("from", &text).map(BuildFrom::Sequence).map(Some);
+    }
+    let time = OffsetDateTime::parse(&text, &Rfc3339).ok();
+    let nanoseconds = time.and_then(|time| Timestamp::try_from(time.unix_timestamp_nanos()).ok());
+    nanoseconds.map(BuildFrom::Time).map(Some).ok_or_else(|| {
+        HttpProblem::bad_request(format!("from={text} is neither a sequence nor a time"))
+            .hint("write a sequence from 1 on, or a time as in 2026-11-21T08:00:00Z (RFC 3339)")
+    })
+}
+
 /// `?examples=N`
 fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
-    let examples = number(uri, "examples")?.unwrap_or(EXAMPLES_DEFAULT);
+    let examples = parameter(uri, "examples")?;
+    let examples = examples.map(|text| number("examples", &text)).transpose()?;
+    let examples = examples.unwrap_or(EXAMPLES_DEFAULT);
     if examples > EXAMPLES_MAX {
         return Err(
             HttpProblem::bad_request(format!("examples={examples} is too many")).hint(format!(
@@ -54,8 +74,8 @@ fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
     Ok(usize::try_from(examples).unwrap_or(usize::MAX))
 }
 
-/// The only parameter of a command: a number from 1 on.
-fn number(uri: &Uri, name: &str) -> Result<Option<u64>, HttpProblem> {
+/// The only parameter of a command.
+fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
     let query = uri.query().unwrap_or_default();
     if query.is_empty() {
         return Ok(None);
@@ -66,12 +86,16 @@ fn number(uri: &Uri, name: &str) -> Result<Option<u64>, HttpProblem> {
     let Some((_, text)) = text else {
         return Err(
             HttpProblem::bad_request(format!("{query:?} is not understood"))
-                .hint(format!("there is only {name}=N")),
+                .hint(format!("there is only {name}=…")),
         );
     };
-    let text = decoded(text)?;
+    decoded(text).map(Some)
+}
+
+/// A number from 1 on.
+fn number(name: &str, text: &str) -> Result<u64, HttpProblem> {
     let number = text.parse().ok().filter(|&number| number > 0);
-    number.map(Some).ok_or_else(|| {
+    number.ok_or_else(|| {
         HttpProblem::bad_request(format!("{name}={text} is no number from 1 on"))
             .hint("write digits only")
     })

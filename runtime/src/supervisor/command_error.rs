@@ -2,7 +2,9 @@
 
 use super::meeting::Apart;
 use crate::catalog::CatalogError;
+use crate::source::SourceError;
 use crate::store::StoreError;
+use crate::store::sqlite::compare::CompareError;
 
 /// Why a command was not done. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +109,15 @@ pub enum CommandError {
         /// The live one's sequence.
         to: u64,
     },
+    /// It has not found its stream yet.
+    #[error("projection {name} has not found its stream yet, so no time can be looked up in it")]
+    NoStream {
+        /// The projection.
+        name: String,
+    },
+    /// The stream cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Two generations could not be brought to one sequence.
     #[error(transparent)]
     Apart(#[from] Apart),
@@ -127,6 +138,15 @@ pub enum CommandError {
     /// The host ends.
     #[error("the host is stopping")]
     Stopping,
+}
+
+impl From<CompareError> for CommandError {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Store(error) => Self::Store(error),
+            CompareError::Stopped => Self::Stopping,
+        }
+    }
 }
 
 impl CommandError {
@@ -159,6 +179,8 @@ impl CommandError {
             Self::Stopped { .. } => "put the module file back into the modules folder",
             Self::StartsLater { .. } => "name a sequence that the live read model contains",
             Self::StillThere { .. } => "take the module file out of the modules folder first",
+            Self::NoStream { .. } => "see `foldline status` for what it waits for",
+            Self::Source(error) => error.hint(),
             Self::Apart(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::Store(error) => error.hint(),

@@ -1,14 +1,15 @@
 //! What operators ask for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::command_error::CommandError;
-use super::message::{Aim, Command, Outcome, Reply};
+use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
 use super::switch::answer;
 use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{GenerationState, Purpose};
 use crate::config::Projection as Settings;
-use crate::event::Sequence;
+use crate::event::{Sequence, Timestamp};
 
 /// What a command comes to.
 enum Step {
@@ -21,7 +22,11 @@ enum Step {
 impl Supervisor {
     pub(super) fn command(&mut self, name: &str, command: &Command, reply: Reply) {
         let step = match command {
-            Command::Rebuild { from } => self.rebuild(name, *from),
+            Command::Rebuild { from: None } => self.rebuild(name, None),
+            Command::Rebuild { from: Some(from) } => match *from {
+                BuildFrom::Sequence(from) => self.rebuild(name, Some(from)),
+                BuildFrom::Time(time) => return self.rebuild_since(name, time, reply),
+            },
             Command::Promote => self
                 .promotable(name)
                 .map(|number| Step::Meet(number, Aim::Switch)),
@@ -125,7 +130,9 @@ impl Supervisor {
     /// Number of the generation that the live one can be compared with.
     fn comparable(&self, name: &str) -> Result<u32, CommandError> {
         let projection = self.find(name)?;
-        if projection.built().is_some() {
+        let building = projection.of_state(GenerationState::Building);
+        // One that is built to verify compares itself when it has caught up.
+        if building.is_some_and(|building| building.record.purpose == Purpose::Promote) {
             return self.promotable(name);
         }
         let none = || CommandError::NothingToCompare {
@@ -161,6 +168,36 @@ impl Supervisor {
         self.follow(name)?;
         let message = format!("{name} is being built again beside the live read model");
         Ok(Step::Done(Outcome::said(message, Some(number))))
+    }
+
+    /// Asks the stream for the sequence of that time, and comes back with it.
+    fn rebuild_since(&self, name: &str, time: Timestamp, reply: Reply) {
+        let stream = self.buildable(name).and_then(|live| {
+            let stream = live.progress.subscribe().borrow().stream.clone();
+            stream.ok_or_else(|| CommandError::NoStream { name: name.into() })
+        });
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => return answer(Some(reply), Err(error)),
+        };
+        let (source, reports) = (
+            Arc::clone(&self.ground.shared.source),
+            self.ground.reports.clone(),
+        );
+        let projection = name.to_owned();
+        tokio::spawn(async move {
+            let from = match source.sequence_at(&stream, time).await {
+                Ok(sequence) => Some(BuildFrom::Sequence(sequence)),
+                Err(error) => return answer(Some(reply), Err(error.into())),
+            };
+            let again = Message::Command {
+                projection,
+                command: Command::Rebuild { from },
+                reply,
+            };
+            // A supervisor that is gone drops the reply, which says so.
+            let _not_heard = reports.send(again).await;
+        });
     }
 
     fn verify(&mut self, name: &str) -> Result<Step, CommandError> {

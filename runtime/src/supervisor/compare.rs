@@ -9,7 +9,7 @@ use super::projection::Hosted;
 use super::switch::answer;
 use crate::projection::Comparison;
 use crate::store::StoreError;
-use crate::store::sqlite::compare::Snapshot;
+use crate::store::sqlite::compare::{CompareError, Snapshot};
 use crate::telemetry;
 
 /// The live read model and the other one, at one sequence.
@@ -63,9 +63,11 @@ impl Supervisor {
     /// Compares the two on another thread. Without anybody who waits for it, it was a `verify`.
     pub(super) fn compare(&self, name: &str, pair: Pair, examples: usize, reply: Option<Reply>) {
         let (projection, reports) = (name.to_owned(), self.ground.reports.clone());
+        let stop = self.ground.stop.clone();
         self.ground.tracker.spawn_blocking(move || {
             let number = pair.other.number;
-            let compared = pair.compare(examples).map_err(CommandError::from);
+            let compared = pair.compare(examples, &|| stop.is_cancelled());
+            let compared = compared.map_err(CommandError::from);
             if reply.is_some() {
                 return answer(reply, compared.map(|found| outcome(&projection, found)));
             }
@@ -126,14 +128,19 @@ impl Supervisor {
 }
 
 impl Pair {
-    fn compare(&self, examples: usize) -> Result<Comparison, StoreError> {
+    fn compare(
+        &self,
+        examples: usize,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Comparison, CompareError> {
+        let (live, other) = (&self.live.snapshot, &self.other.snapshot);
         Ok(Comparison {
             live: self.live.number,
             live_version: self.live.version,
             other: self.other.number,
             other_version: self.other.version,
             at: telemetry::now(),
-            difference: self.live.snapshot.compare(&self.other.snapshot, examples)?,
+            difference: live.compare(other, examples, stopped)?,
         })
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting};
-use crate::event::Sequence;
+use crate::event::{Sequence, Timestamp};
 use crate::guest::folder::Finding;
 use crate::projection::Comparison;
 
@@ -17,8 +17,8 @@ const INBOX: usize = 64;
 pub enum Command {
     /// Build the live version's read model again, beside the live one.
     Rebuild {
-        /// The sequence to begin with; where the projection usually begins if none.
-        from: Option<Sequence>,
+        /// What to begin with; where the projection usually begins if none.
+        from: Option<BuildFrom>,
     },
     /// Make the building generation live.
     Promote,
@@ -37,6 +37,15 @@ pub enum Command {
     },
     /// Build the live read model again and compare the two; the outcome is in the projection's status.
     Verify,
+}
+
+/// Where a rebuild begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildFrom {
+    /// With this event.
+    Sequence(Sequence),
+    /// With the first event that was stored at this time or later.
+    Time(Timestamp),
 }
 
 /// What a command did.

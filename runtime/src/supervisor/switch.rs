@@ -18,8 +18,9 @@ use crate::projection::{State, Status};
 /// one stands.
 const AT_HEELS: Duration = Duration::from_millis(500);
 
-/// A distance in events that counts as nothing.
-const NEAR: u64 = 100;
+/// Distances in events: one that counts as nothing, and one that is too far whatever the rate. Behind it a build has its
+/// indexes, which the live one should not have to wait for ([`commit_events`](crate::config::Store::commit_events)).
+const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
 
 /// Rows that differ, for each table, that a `verify` keeps.
 const VERIFY_EXAMPLES: usize = 10;
@@ -78,15 +79,16 @@ impl Supervisor {
             return;
         };
         building.not_watched();
-        if building.record.state == GenerationState::Building {
-            let aim = match building.record.purpose {
-                Purpose::Promote => Aim::Switch,
-                Purpose::Verify => Aim::Compare {
-                    examples: VERIFY_EXAMPLES,
-                },
-            };
-            self.meet(name, number, aim, None);
+        if building.record.state != GenerationState::Building {
+            return;
         }
+        let aim = match building.record.purpose {
+            Purpose::Promote => Aim::Switch,
+            Purpose::Verify => Aim::Compare {
+                examples: VERIFY_EXAMPLES,
+            },
+        };
+        self.meet(name, number, aim, None);
     }
 
     /// Brings the live generation and this one together; what comes of it is a message.
@@ -257,5 +259,6 @@ async fn wait_until_near(mut live: watch::Receiver<Status>, mut building: watch:
 fn is_near(live: &Status, building: &Status) -> bool {
     let runs = matches!(building.status, State::CatchingUp | State::Live);
     let per_wait = building.events_per_second * AT_HEELS.as_secs_f64();
-    runs && building.checkpoint + NEAR.max(per_wait as u64) >= live.checkpoint
+    let near = (per_wait as u64).clamp(*NEAR.start(), *NEAR.end());
+    runs && building.checkpoint + near >= live.checkpoint
 }

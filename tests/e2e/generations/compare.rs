@@ -142,4 +142,24 @@ fn what_begins_later_says_so_for_ever() {
     let shown = command(&host, &["status", "ledger"]);
     assert!(shown.contains("begins with sequence 401"), "{shown}");
     assert_eq!(host.cli(&["verify", "ledger"]).code, 0);
+
+    // By a time it begins with the first event from then on: with all of them, or with none that is there.
+    command(
+        &host,
+        &[
+            "rebuild",
+            "ledger",
+            "--from",
+            "2020-01-01T00:00:00Z",
+            "--wait",
+        ],
+    );
+    let head = host.row("ledger", "heads", "head").expect("a head");
+    assert_eq!(head["events"], 500, "{head}");
+    let later = ["rebuild", "ledger", "--from", "2100-01-01T00:00:00Z"];
+    host.cli(&later)
+        .assert_explains(1, &["from sequence 501", "at 500"]);
+    let unclear = ["rebuild", "ledger", "--from", "yesterday"];
+    host.cli(&unclear)
+        .assert_explains(1, &["neither a sequence nor a time"]);
 }

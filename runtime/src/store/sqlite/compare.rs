@@ -1,17 +1,30 @@
 //! Compares two read models row by row, each as it was at one moment, while their writers go on.
 
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Row, Rows};
+use rusqlite::{Connection, OpenFlags, Statement};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::schema;
-use crate::definition::{ColumnType, Definition, Table};
+use crate::definition::{Definition, Table};
 use crate::event::Sequence;
 use crate::store::StoreError;
+use table::Tables;
+
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+/// Why two read models were not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// One of them cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was called off.
+    #[error("the comparison was called off")]
+    Stopped,
+}
 
 /// A read model as it was when this was taken, for as long as it lives.
 #[derive(Debug)]
@@ -123,15 +136,21 @@ impl Snapshot {
         self.sequence
     }
 
-    /// Compares this one, which is live, with another; with up to `examples` rows that differ for each table.
+    /// Compares this one, which is live, with another; with up to `examples` rows that differ for each table. Row by row
+    /// it is asked whether that has `stopped`.
     ///
     /// # Errors
-    /// If one of them cannot be read.
-    pub fn compare(&self, other: &Self, examples: usize) -> Result<Difference, StoreError> {
+    /// If one of them cannot be read, or it was called off.
+    pub fn compare(
+        &self,
+        other: &Self,
+        examples: usize,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Difference, CompareError> {
         let ours = self.definition.tables.iter();
-        let tables: Result<Vec<_>, StoreError> = ours
+        let tables: Result<Vec<_>, CompareError> = ours
             .map(|live| match other.table(&live.name) {
-                Some(theirs) => Comparison::new(live, theirs).run(self, other, examples),
+                Some(theirs) => Tables::new(live, theirs).run((self, other), examples, stopped),
                 None => Ok(alone(&live.name, "only the live read model has this table")),
             })
             .collect();
@@ -152,6 +171,10 @@ impl Snapshot {
         tables.find(|table| table.name == name)
     }
 
+    fn prepare(&self, sql: &str) -> Result<Statement<'_>, StoreError> {
+        self.connection.prepare(sql).map_err(|e| self.error(e))
+    }
+
     fn error(&self, source: rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, source)
     }
@@ -170,245 +193,3 @@ fn alone(table: &str, why: &str) -> TableDifference {
         ..TableDifference::default()
     }
 }
-
-/// One table of the two.
-struct Comparison<'a> {
-    live: &'a Table,
-    other: &'a Table,
-    /// Positions of the columns that both have: in the live one, and in the other.
-    common: Vec<(usize, usize)>,
-}
-
-/// Rows of one side in the order of their keys.
-struct Cursor<'a> {
-    rows: Rows<'a>,
-    table: &'a Table,
-    current: Option<Vec<Value>>,
-    count: u64,
-    hash: Sha256,
-}
-
-impl<'a> Comparison<'a> {
-    fn new(live: &'a Table, other: &'a Table) -> Self {
-        let columns = live.columns.iter().enumerate();
-        let common = columns.filter_map(|(i, column)| Some((i, other.column(&column.name)?)));
-        Self {
-            live,
-            other,
-            common: common.collect(),
-        }
-    }
-
-    fn run(
-        &self,
-        live: &Snapshot,
-        other: &Snapshot,
-        examples: usize,
-    ) -> Result<TableDifference, StoreError> {
-        let mut found = TableDifference {
-            columns_only_live: missing(self.live, self.other),
-            columns_only_other: missing(self.other, self.live),
-            table: self.live.name.clone(),
-            ..TableDifference::default()
-        };
-        if keys(self.live) != keys(self.other) {
-            found.incomparable = Some("the primary keys are not the same".into());
-            return Ok(found);
-        }
-        let (sql_live, sql_other) = (select(self.live), select(self.other));
-        let ours = live.connection.prepare(&sql_live);
-        let mut ours = ours.map_err(|e| live.error(e))?;
-        let theirs = other.connection.prepare(&sql_other);
-        let mut theirs = theirs.map_err(|e| other.error(e))?;
-        let ours = ours.query([]).map_err(|e| live.error(e))?;
-        let theirs = theirs.query([]).map_err(|e| other.error(e))?;
-        let mut ours = Cursor::new(ours, self.live);
-        let mut theirs = Cursor::new(theirs, self.other);
-        ours.step().map_err(|e| live.error(e))?;
-        theirs.step().map_err(|e| other.error(e))?;
-        loop {
-            let order = match (&ours.current, &theirs.current) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(ours), Some(theirs)) => self.order(ours, theirs),
-            };
-            self.note(order, &ours, &theirs, &mut found, examples);
-            if order.is_le() {
-                ours.step().map_err(|e| live.error(e))?;
-            }
-            if order.is_ge() {
-                theirs.step().map_err(|e| other.error(e))?;
-            }
-        }
-        (found.rows_live, found.hash_live) = ours.end();
-        (found.rows_other, found.hash_other) = theirs.end();
-        Ok(found)
-    }
-
-    /// The order of two keys, as SQLite sorts them.
-    fn order(&self, ours: &[Value], theirs: &[Value]) -> Ordering {
-        let keys = self.live.key.iter().zip(&self.other.key);
-        let orders = keys.map(|(&i, &j)| order(&ours[i], &theirs[j]));
-        orders.fold(Ordering::Equal, Ordering::then)
-    }
-
-    fn note(
-        &self,
-        order: Ordering,
-        ours: &Cursor<'_>,
-        theirs: &Cursor<'_>,
-        found: &mut TableDifference,
-        examples: usize,
-    ) {
-        let (only, columns) = match order {
-            Ordering::Less => (Some(Side::Live), Vec::new()),
-            Ordering::Greater => (Some(Side::Other), Vec::new()),
-            Ordering::Equal => (None, self.changed(ours, theirs)),
-        };
-        match only {
-            Some(Side::Live) => found.only_live += 1,
-            Some(Side::Other) => found.only_other += 1,
-            None if columns.is_empty() => return,
-            None => found.changed += 1,
-        }
-        if found.examples.len() < examples {
-            let key = if only == Some(Side::Other) {
-                theirs.key()
-            } else {
-                ours.key()
-            };
-            found.examples.push(Example { key, columns, only });
-        }
-    }
-
-    fn changed(&self, ours: &Cursor<'_>, theirs: &Cursor<'_>) -> Vec<Cell> {
-        let (Some(ours), Some(theirs)) = (&ours.current, &theirs.current) else {
-            return Vec::new();
-        };
-        let pairs = self.common.iter();
-        let differing = pairs.filter(|&&(i, j)| order(&ours[i], &theirs[j]).is_ne());
-        let cell = |&(i, j): &(usize, usize)| Cell {
-            column: self.live.columns[i].name.clone(),
-            live: json(&ours[i], self.live.columns[i].ty),
-            other: json(&theirs[j], self.other.columns[j].ty),
-        };
-        differing.map(cell).collect()
-    }
-}
-
-impl<'a> Cursor<'a> {
-    fn new(rows: Rows<'a>, table: &'a Table) -> Self {
-        Self {
-            rows,
-            table,
-            current: None,
-            count: 0,
-            hash: Sha256::new(),
-        }
-    }
-
-    fn step(&mut self) -> rusqlite::Result<()> {
-        let columns = self.table.columns.len();
-        let read = |row: &Row<'_>| (0..columns).map(|i| row.get(i)).collect();
-        let row: Option<rusqlite::Result<Vec<Value>>> = self.rows.next()?.map(read);
-        self.current = row.transpose()?;
-        if let Some(row) = &self.current {
-            self.count += 1;
-            row.iter().for_each(|value| hash(value, &mut self.hash));
-        }
-        Ok(())
-    }
-
-    fn key(&self) -> Vec<serde_json::Value> {
-        let row = self.current.as_deref().unwrap_or_default();
-        let keys = self.table.key.iter();
-        keys.map(|&i| json(&row[i], self.table.columns[i].ty))
-            .collect()
-    }
-
-    /// How many rows there were, and their hash.
-    fn end(self) -> (u64, String) {
-        let digest = self.hash.finalize();
-        let digits = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        (self.count, digits)
-    }
-}
-
-/// Columns of `table` that `other` has not.
-fn missing(table: &Table, other: &Table) -> Vec<String> {
-    let names = table.columns.iter().map(|column| &column.name);
-    names
-        .filter(|name| other.column(name).is_none())
-        .cloned()
-        .collect()
-}
-
-/// Names and types of the primary key.
-fn keys(table: &Table) -> Vec<(&str, ColumnType)> {
-    let columns = table.key.iter().map(|&i| &table.columns[i]);
-    columns.map(|column| (&*column.name, column.ty)).collect()
-}
-
-fn select(table: &Table) -> String {
-    let all: Vec<_> = (0..table.columns.len()).collect();
-    let (columns, keys) = (schema::names(table, &all), schema::names(table, &table.key));
-    format!(
-        "SELECT {} FROM {} ORDER BY {}",
-        columns.join(", "),
-        schema::quoted(&table.name),
-        keys.join(", ")
-    )
-}
-
-/// The order of SQLite: null, numbers, texts by their bytes, blobs.
-fn order(one: &Value, other: &Value) -> Ordering {
-    let class = |value: &Value| match value {
-        Value::Null => 0,
-        Value::Integer(_) | Value::Real(_) => 1,
-        Value::Text(_) => 2,
-        Value::Blob(_) => 3,
-    };
-    match (one, other) {
-        (Value::Integer(one), Value::Integer(other)) => one.cmp(other),
-        (Value::Real(one), Value::Real(other)) => one.total_cmp(other),
-        (Value::Integer(one), Value::Real(other)) => (*one as f64).total_cmp(other),
-        (Value::Real(one), Value::Integer(other)) => one.total_cmp(&(*other as f64)),
-        (Value::Text(one), Value::Text(other)) => one.as_bytes().cmp(other.as_bytes()),
-        (Value::Blob(one), Value::Blob(other)) => one.cmp(other),
-        _ => class(one).cmp(&class(other)),
-    }
-}
-
-/// Each value with its type and length before it, so that no two rows look the same.
-fn hash(value: &Value, hash: &mut Sha256) {
-    let mut put = |tag: u8, bytes: &[u8]| {
-        hash.update([tag]);
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    match value {
-        Value::Null => put(0, b""),
-        Value::Integer(value) => put(1, &value.to_le_bytes()),
-        Value::Real(value) => put(2, &value.to_le_bytes()),
-        Value::Text(value) => put(3, value.as_bytes()),
-        Value::Blob(value) => put(4, value),
-    }
-}
-
-fn json(value: &Value, ty: ColumnType) -> serde_json::Value {
-    use base64::Engine as _;
-    match value {
-        Value::Integer(value) if ty == ColumnType::Boolean => (*value != 0).into(),
-        Value::Null => serde_json::Value::Null,
-        Value::Integer(value) => (*value).into(),
-        Value::Real(value) => (*value).into(),
-        Value::Text(value) => value.clone().into(),
-        Value::Blob(value) => base64::engine::general_purpose::STANDARD
-            .encode(value)
-            .into(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::definition::{Column, EventKey};
+use crate::definition::{Column, ColumnType, EventKey};
 
 struct Model {
     folder: tempfile::TempDir,
@@ -55,7 +55,10 @@ impl Model {
 
 /// The only table's difference.
 fn between(live: &Model, other: &Model) -> TableDifference {
-    let mut found = live.snapshot().compare(&other.snapshot(), 2).unwrap();
+    let mut found = live
+        .snapshot()
+        .compare(&other.snapshot(), 2, &|| false)
+        .unwrap();
     assert_eq!(found.tables.len(), 1);
     let table = found.tables.remove(0);
     assert_eq!(found.equal, table.is_equal());
@@ -127,7 +130,10 @@ fn tables_with_other_keys_are_not_compared() {
     let mut renamed = model(&COLUMNS, &[]);
     renamed.definition.tables[0].name = "parcels".into();
     let live = model(&COLUMNS, &[]);
-    let found = live.snapshot().compare(&renamed.snapshot(), 1).unwrap();
+    let found = live
+        .snapshot()
+        .compare(&renamed.snapshot(), 1, &|| false)
+        .unwrap();
     assert!(!found.equal);
     assert_eq!(found.tables.len(), 2);
 }
@@ -140,6 +146,13 @@ fn what_is_written_after_a_snapshot_is_not_in_it() {
     );
     let (one, two) = (live.snapshot(), other.snapshot());
     live.insert("'b', 2, 1");
-    assert!(one.compare(&two, 1).unwrap().equal);
-    assert!(!live.snapshot().compare(&two, 1).unwrap().equal);
+    assert!(one.compare(&two, 1, &|| false).unwrap().equal);
+    assert!(!live.snapshot().compare(&two, 1, &|| false).unwrap().equal);
+}
+
+#[test]
+fn a_comparison_that_nobody_waits_for_any_more_ends() {
+    let (live, other) = (model(&COLUMNS, &["'a', 1, 1"]), model(&COLUMNS, &[]));
+    let ended = live.snapshot().compare(&other.snapshot(), 1, &|| true);
+    assert!(matches!(ended, Err(CompareError::Stopped)));
 }
