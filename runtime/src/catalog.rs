@@ -56,6 +56,7 @@ CREATE TABLE generations (
   promoted TEXT,
   retired TEXT,
   failure TEXT,
+  replay_rate REAL,
   deleted INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (projection, number)
 ) WITHOUT ROWID;

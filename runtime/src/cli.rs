@@ -9,6 +9,7 @@ mod error;
 mod inspect;
 mod operate;
 mod output;
+mod plan;
 mod query;
 mod run;
 mod status;
@@ -32,6 +33,8 @@ enum Command {
     Status(status::Arguments),
     /// Read rows of a read model from a running host.
     Query(query::Arguments),
+    /// Say what a running host would do with a projection module file, how long that takes and how much disk it needs.
+    Plan(plan::Arguments),
     /// Build a projection's live version again beside its live read model, which is then replaced.
     Rebuild(operate::Rebuild),
     /// Let the generation that is being built take the live one's place.
@@ -58,6 +61,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Run(arguments) => run::execute(arguments),
         Command::Status(arguments) => status::execute(&arguments),
         Command::Query(arguments) => query::execute(&arguments),
+        Command::Plan(arguments) => plan::execute(&arguments),
         Command::Rebuild(arguments) => operate::rebuild(&arguments),
         Command::Promote(arguments) => operate::execute("promote", &arguments),
         Command::Rollback(arguments) => operate::execute("rollback", &arguments),

@@ -12,6 +12,7 @@ use crate::guest::Engine;
 use crate::guest::folder::ModulesFolder;
 use crate::guest::watch::FolderWatch;
 use crate::projection::directory::Directory;
+use crate::projection::turn::Turns;
 use crate::query;
 use crate::query::QueryState;
 use crate::source::EventSource;
@@ -107,7 +108,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
     let shared = Arc::new(connect(config.clone(), folder, catalog, engine));
     let supervised = Supervisor::start(shared, directory.clone(), projections.clone())?;
     let token = config.http.token.as_ref().map(Secret::reveal);
-    let queries = QueryState::new(directory, supervised.supervision.clone(), token);
+    let queries = QueryState::new(directory, supervised.supervision.clone(), token)
+        .with_module_bytes(limits.module_bytes);
     let http = tokio::spawn(query::serve(listener, queries, shutdown.clone()));
     tracing::info!(
         "foldline {} serves http://{address}, modules from {}, read models in {}",
@@ -144,6 +146,7 @@ fn connect(config: Config, folder: DataFolder, catalog: Catalog, engine: Engine)
     Shared {
         readers: SharedReaders::new(Arc::clone(&source), batch_limits),
         source,
+        turns: Turns::default(),
         guest_limits: config.limits.guest(),
         batch_limits,
         folder,

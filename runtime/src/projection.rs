@@ -12,6 +12,7 @@ pub mod directory;
 pub mod progress;
 pub mod recovery;
 pub mod task;
+pub mod turn;
 
 /// What a projection is doing. States do not lie: `live` means that nothing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +83,8 @@ pub struct Generation {
     pub lag: u64,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
-    /// How long the rest takes at this rate, in seconds; none while that is not known, or nothing is left.
+    /// How long the rest takes at this rate, in seconds, with what comes to the stream meanwhile; none while that is
+    /// not known, or nothing is left.
     pub seconds_left: Option<f64>,
     /// The sequence its reading began with, where that was not the projection's usual start: what lies before is not
     /// in its rows.
@@ -101,6 +103,8 @@ impl Generation {
     /// What the catalog and the generation's own run say of it.
     pub fn of(record: &GenerationRecord, run: &Status) -> Self {
         let rate = run.events_per_second;
+        // The end of the stream moves away meanwhile.
+        let nearer = rate - run.arriving_per_second;
         Self {
             number: record.number,
             version: record.version,
@@ -116,7 +120,7 @@ impl Generation {
             events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
             events_per_second: rate,
-            seconds_left: (run.lag > 0 && rate > 0.0).then(|| run.lag as f64 / rate),
+            seconds_left: (run.lag > 0 && nearer > 0.0).then(|| run.lag as f64 / nearer),
             started_from: record.started_from,
             file: record.file.clone(),
             created: record.created.clone(),
@@ -167,6 +171,12 @@ pub struct Status {
     pub lag: u64,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
+    /// Events per second that come to the stream, over the last seconds.
+    #[serde(skip)]
+    pub arriving_per_second: f64,
+    /// Events per second of the last replay, from its beginning until nothing was left; none before one was measured.
+    #[serde(default)]
+    pub replay_rate: Option<f64>,
     /// Times the module was reloaded since the host started.
     pub reloads: u64,
     /// Who promotes a new version.

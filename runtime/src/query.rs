@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
+use crate::config::Limits;
 use crate::projection::directory::Directory;
 use crate::supervisor::Supervision;
 
@@ -44,6 +45,7 @@ mod filter;
 mod freshness;
 mod json;
 mod params;
+mod plan;
 mod problem;
 mod read;
 mod served;
@@ -62,6 +64,8 @@ pub struct QueryState {
     token: Option<auth::TokenDigest>,
     served: Arc<served::Served>,
     requests: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
+    module_bytes: usize,
 }
 
 impl QueryState {
@@ -74,6 +78,17 @@ impl QueryState {
             token: token.map(auth::TokenDigest::of),
             served: Arc::default(),
             requests: Arc::new(Semaphore::new(bound::REQUESTS_MAX)),
+            plans: Arc::new(Semaphore::new(plan::PLANS_MAX)),
+            module_bytes: Limits::default().guest().module_bytes,
+        }
+    }
+
+    /// The same, taking modules of up to so many bytes.
+    #[must_use]
+    pub fn with_module_bytes(self, module_bytes: usize) -> Self {
+        Self {
+            module_bytes,
+            ..self
         }
     }
 }
@@ -97,6 +112,7 @@ pub fn router(state: QueryState) -> Router {
     Router::new()
         .route("/livez", get(admin::livez))
         .route("/readyz", get(admin::readyz))
+        .route("/v1/plan", post(plan::plan))
         .route("/v1/projections", get(admin::projections))
         .route("/v1/projections/{name}", get(admin::projection))
         .route("/v1/projections/{name}/{command}", post(commands::command))

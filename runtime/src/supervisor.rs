@@ -25,6 +25,7 @@ mod compare;
 mod files;
 mod meeting;
 mod message;
+mod plan;
 mod projection;
 mod runner;
 mod switch;
@@ -34,6 +35,7 @@ pub use command_error::CommandError;
 use files::ModuleFile;
 use message::Message;
 pub use message::{BuildFrom, Command, Outcome, Supervision};
+pub use plan::{Plan, PlannedModule, PlannedReplay};
 use projection::{Ground, Hosted, Projection};
 pub use runner::Shared;
 
@@ -140,6 +142,8 @@ impl Supervisor {
                     number,
                     compared,
                 } => self.verified(&projection, number, compared),
+                Message::Plan { bytes, reply } => self.plan(bytes, reply),
+                Message::Planned { module, reply } => self.planned(module, reply),
                 Message::Stop => return,
             }
         }
@@ -206,7 +210,7 @@ impl Supervisor {
             projection.generations.push(match known {
                 Some(index) => {
                     let mut hosted = before.swap_remove(index);
-                    hosted.record = Arc::new(generation);
+                    hosted.recorded(generation);
                     hosted
                 }
                 None => Hosted::new(&self.ground.shared, generation, file.as_deref()),

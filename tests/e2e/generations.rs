@@ -11,6 +11,7 @@ use serde_json::Value;
 mod commands;
 mod compare;
 mod crashes;
+mod plan;
 mod readers;
 
 const NAME: &str = "order-summary";

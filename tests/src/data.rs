@@ -50,11 +50,7 @@ pub fn live(data: &Path, projection: &str, table: &str, key: &str) -> LiveReadMo
     let mut statement = connection
         .prepare(&format!("SELECT * FROM {table}"))
         .expect("the table is there");
-    let names: Vec<_> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
     let rows = statement
         .query_map([], |row| Ok(object(row, &names)))
         .expect("the rows can be read");

@@ -183,6 +183,19 @@ impl Catalog {
         })
     }
 
+    /// Keeps how fast a generation was replayed: events per second.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn replayed(&self, projection: &str, number: u32, rate: f64) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET replay_rate = ? WHERE projection = ? AND number = ?";
+            transaction
+                .execute(sql, params![rate, projection, number])
+                .map(drop)
+        })
+    }
+
     /// Pauses a projection, or lets it go on.
     ///
     /// # Errors

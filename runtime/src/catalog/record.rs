@@ -68,7 +68,7 @@ impl FromSql for GenerationState {
 }
 
 /// One generation, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GenerationRecord {
     /// Counts up from 1 for each projection, and is never used again.
     pub number: u32,
@@ -94,10 +94,12 @@ pub struct GenerationRecord {
     pub retired: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// Events per second of its last replay that was measured.
+    pub replay_rate: Option<f64>,
 }
 
 /// One projection, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProjectionRecord {
     /// Its name.
     pub name: String,
@@ -160,7 +162,7 @@ fn generations(
 ) -> rusqlite::Result<Vec<GenerationRecord>> {
     let sql = format!(
         "SELECT number, version, digest, file, definition, state, purpose, started_from, created, promoted, \
-         retired, failure FROM generations WHERE projection = ? AND state {state} ORDER BY number"
+         retired, failure, replay_rate FROM generations WHERE projection = ? AND state {state} ORDER BY number"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let records = statement.query_map([projection], record)?;
@@ -185,5 +187,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<GenerationRecord> {
         promoted: row.get(9)?,
         retired: row.get(10)?,
         failure: row.get(11)?,
+        replay_rate: row.get(12)?,
     })
 }

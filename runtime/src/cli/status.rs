@@ -115,6 +115,14 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
         return Ok(());
     }
     projections(&all.projections, out)?;
+    for status in &all.projections {
+        let mut generations = status.generations.iter();
+        let building = generations.find(|one| one.state == GenerationState::Building);
+        if let Some(building) = building {
+            let (name, version) = (printable(&status.name), building.version);
+            writeln!(out, "\n{name} version {version}: {}", progress(building))?;
+        }
+    }
     for module in &all.modules {
         let what = format!("{} {}", module.file, module.verdict);
         problem(&what, &module.problem, out)?;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::brake::{Brake, Wheel};
 use super::progress::Progress;
 use super::recovery::{CommitLimits, Failure, Fold};
+use super::turn::Turn;
 use crate::batch::{Batch, BatchLimits};
 use crate::event::Sequence;
 use crate::guest::{GuestLimits, GuestModule};
@@ -42,6 +43,8 @@ pub struct Task {
     pub progress: Progress,
     /// Lets the loop stand for a moment.
     pub brake: Brake,
+    /// Lets others go first.
+    pub turn: Turn,
     /// What the loop waits for.
     pub inputs: Inputs,
 }
@@ -111,7 +114,11 @@ impl Task {
                     let Some(batch) = batch else { continue };
                     let more_wait = batch.pending() > 0 || inputs.ahead.is_some();
                     let wanted = inputs.wanted(&batch, fold.sequence());
-                    fold.apply(&wanted, more_wait && limit.is_none())?
+                    let (began, at_work) = (Instant::now(), self.turn.begin());
+                    let fold = fold.apply(&wanted, more_wait && limit.is_none())?;
+                    drop(at_work);
+                    runtime.block_on(inputs.give_way(&self.turn, began.elapsed()));
+                    fold
                 }
                 Ok(Next::Reload(module)) => fold.reload(module)?,
                 Ok(Next::Commit) => {
@@ -164,6 +171,14 @@ impl Inputs {
         let next = self.ahead.as_ref();
         let next = next.and_then(|batch| batch.sequences().first().copied());
         sequence >= limit || next.is_some_and(|next| next > limit)
+    }
+
+    /// Lets others work, unless the loop is to end.
+    async fn give_way(&self, turn: &Turn, worked: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = turn.end(worked) => {}
+        }
     }
 
     /// Stands until the limit is another one, or the loop is to end.

@@ -102,7 +102,7 @@ pub(super) async fn projection(
 
 pub(super) async fn unknown_route(uri: Uri) -> HttpProblem {
     HttpProblem::not_found(format!("nothing is served at {}", uri.path())).hint(
-        "there are /livez, /readyz, /v1/projections, /v1/projections/{name}, \
+        "there are /livez, /readyz, /v1/plan, /v1/projections, /v1/projections/{name}, \
          /v1/projections/{name}/{rebuild|promote|rollback|diff|verify|pause|resume|remove}, /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
     )
 }

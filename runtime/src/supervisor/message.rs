@@ -5,7 +5,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting};
+use super::plan::{Plan, PlanReply};
 use crate::event::{Sequence, Timestamp};
+use crate::guest::GuestModule;
 use crate::guest::folder::Finding;
 use crate::projection::Comparison;
 
@@ -119,6 +121,13 @@ pub(super) enum Message {
         number: u32,
         compared: Result<Comparison, CommandError>,
     },
+    /// Somebody wants to know what a module file would mean.
+    Plan { bytes: Vec<u8>, reply: PlanReply },
+    /// Its module was checked.
+    Planned {
+        module: GuestModule,
+        reply: PlanReply,
+    },
     /// The host stops.
     Stop,
 }
@@ -174,5 +183,13 @@ impl Supervision {
         let sent = self.inbox.send(message).await;
         sent.map_err(|_| CommandError::Stopping)?;
         outcome.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// What a module file with these bytes would mean; none when the host is stopping.
+    pub async fn plan(&self, bytes: Vec<u8>) -> Option<Plan> {
+        let (reply, plan) = oneshot::channel();
+        let sent = self.inbox.send(Message::Plan { bytes, reply }).await;
+        sent.ok()?;
+        plan.await.ok()
     }
 }

@@ -19,6 +19,7 @@ use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::progress::Progress;
+use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
 use crate::store::sqlite::reader::{ReadLimits, Reader};
 use crate::telemetry;
@@ -50,6 +51,7 @@ pub(super) struct Hosted {
     pub(super) record: Arc<GenerationRecord>,
     pub(super) progress: Progress,
     pub(super) brake: Brake,
+    turn: Turn,
     read_model: Arc<OnceLock<Arc<ReadModelFile>>>,
     running: Option<Running>,
     /// Its last run, once told to stop: the next one waits for it.
@@ -124,6 +126,7 @@ impl Hosted {
             ..first_status(&record, file.unwrap_or_default(), checkpoint)
         };
         Self {
+            turn: Turn::new(&shared.turns, is_built(&record)),
             record: Arc::new(record),
             progress: Progress::new(watch::Sender::new(status)),
             brake: Brake::default(),
@@ -132,6 +135,12 @@ impl Hosted {
             ending: None,
             watch: None,
         }
+    }
+
+    /// What the catalog says of it now.
+    pub(super) fn recorded(&mut self, record: GenerationRecord) {
+        self.turn.set(is_built(&record));
+        self.record = Arc::new(record);
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -156,6 +165,7 @@ impl Hosted {
             record: Arc::clone(&self.record),
             progress: self.progress.clone(),
             brake: self.brake.clone(),
+            turn: self.turn.clone(),
             module: receiver,
             read_model: Arc::clone(&self.read_model),
             stop: stop.clone(),
@@ -232,6 +242,11 @@ impl Hosted {
     }
 }
 
+/// Whether it is not served yet, so that others go first.
+fn is_built(record: &GenerationRecord) -> bool {
+    record.state == GenerationState::Building
+}
+
 /// The sequence that a read model's file stands at; 0 when it is not there or cannot be read.
 pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
     if !path.exists() {
@@ -269,6 +284,8 @@ fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> 
         last_sequence: checkpoint,
         lag: 0,
         events_per_second: 0.0,
+        arriving_per_second: 0.0,
+        replay_rate: record.replay_rate,
         reloads: 0,
         promote: Promote::default(),
         generations: Vec::new(),

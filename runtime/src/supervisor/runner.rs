@@ -21,6 +21,7 @@ use crate::projection::directory::ReadModelFile;
 use crate::projection::progress::{Progress, Rate};
 use crate::projection::recovery::Failure;
 use crate::projection::task::{Inputs, Task};
+use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State};
 use crate::session::Session;
 use crate::source::EventSource;
@@ -31,8 +32,11 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Checkpoint, ReadModelStore};
 use crate::telemetry;
 
-/// How often the rate is measured and the stream's end looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The stream's end is asked for with each so-many-th look.
+const LOOKS_PER_QUESTION: u32 = 4;
 
 /// Causes that somebody has to mend outside the host are looked at again after this time: soon enough for a
 /// person who waits for it, seldom enough to cost nothing.
@@ -59,6 +63,8 @@ pub struct Shared {
     pub source: Arc<dyn EventSource>,
     /// Readers of the streams.
     pub readers: SharedReaders,
+    /// Lets live work go first.
+    pub turns: Turns,
 }
 
 /// What a run is given.
@@ -71,6 +77,8 @@ pub(super) struct Run {
     pub(super) progress: Progress,
     /// Lets it stand for a moment.
     pub(super) brake: Brake,
+    /// Lets others go first while it is built.
+    pub(super) turn: Turn,
     /// The module, and the ones that replace it.
     pub(super) module: watch::Receiver<GuestModule>,
     /// Filled with the read model's file when that was opened.
@@ -219,6 +227,7 @@ impl Runner {
             limits: self.shared.guest_limits,
             progress: self.progress.clone(),
             brake: self.brake.clone(),
+            turn: self.turn.clone(),
             inputs: Inputs {
                 subscription,
                 ahead: None,
@@ -289,7 +298,7 @@ impl Runner {
         Ok((stored.cloned().unwrap_or_else(first), resume))
     }
 
-    /// Runs the loop on its thread and looks at it once a second.
+    /// Runs the loop on its thread and looks at it now and then.
     async fn supervise(&self, task: Task) -> Result<(), Failure> {
         let stream = task.checkpoint.stream.clone();
         let runtime = tokio::runtime::Handle::current();
@@ -304,17 +313,39 @@ impl Runner {
 
     /// Measures the rate and looks at the stream's end, for as long as it is polled.
     async fn look(&self, stream: &str) -> Infallible {
-        let mut rate = Rate::default();
+        let (mut read, mut arriving) = (Rate::default(), Rate::default());
+        let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for number in 0_u32.. {
             look.tick().await;
-            let checkpoint = self.progress.checkpoint();
-            self.progress.rate(rate.look(Instant::now(), checkpoint));
+            let (now, (checkpoint, last)) = (Instant::now(), self.progress.place());
+            let rates = (read.look(now, checkpoint), arriving.look(now, last));
+            self.progress.rates(rates.0, rates.1);
+            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
+                continue;
+            }
             // The reader reports the same trouble with more detail; here it only means "not now".
             if let Ok(state) = self.shared.source.stream_state(stream).await {
                 self.progress.stream_seen(state.last_sequence);
             }
+            let measured = self.progress.replay_rate();
+            if measured != replay_rate {
+                replay_rate = measured;
+                self.keep_replay_rate(measured).await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// For the next who asks how long a rebuild takes.
+    async fn keep_replay_rate(&self, rate: Option<f64>) {
+        let Some(rate) = rate else { return };
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let number = self.record.number;
+        let kept = blocking(move || shared.catalog.replayed(&name, number, rate)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(projection = self.name, "{error}");
         }
     }
 }
