@@ -136,10 +136,11 @@ impl Progress {
         });
     }
 
-    /// How far it is, and how far the stream goes.
-    pub fn place(&self) -> (Sequence, Sequence) {
+    /// How far it is, and how far the stream goes; none before its run knows both.
+    pub fn place(&self) -> Option<(Sequence, Sequence)> {
         let status = self.status.borrow();
-        (status.checkpoint, status.last_sequence)
+        let runs = matches!(status.status, State::CatchingUp | State::Live);
+        runs.then_some((status.checkpoint, status.last_sequence))
     }
 
     /// Events per second of the last replay.

@@ -319,9 +319,11 @@ impl Runner {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 0_u32.. {
             look.tick().await;
-            let (now, (checkpoint, last)) = (Instant::now(), self.progress.place());
-            let rates = (read.look(now, checkpoint), arriving.look(now, last));
-            self.progress.rates(rates.0, rates.1);
+            if let Some((checkpoint, last)) = self.progress.place() {
+                let now = Instant::now();
+                let rates = (read.look(now, checkpoint), arriving.look(now, last));
+                self.progress.rates(rates.0, rates.1);
+            }
             if !number.is_multiple_of(LOOKS_PER_QUESTION) {
                 continue;
             }
