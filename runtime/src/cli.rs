@@ -3,6 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod accept;
 mod client;
 mod compare;
 mod error;
@@ -51,6 +52,8 @@ enum Command {
     Resume(operate::Arguments),
     /// Delete a projection's read models. Its module file must be gone from the modules folder.
     Remove(operate::Remove),
+    /// Let a projection go on although its stream has dropped events that it had not read.
+    Accept(accept::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.
     Inspect(inspect::Arguments),
 }
@@ -70,6 +73,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Pause(arguments) => operate::execute("pause", &arguments),
         Command::Resume(arguments) => operate::execute("resume", &arguments),
         Command::Remove(arguments) => operate::remove(&arguments),
+        Command::Accept(arguments) => accept::execute(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
     }
 }

@@ -2,7 +2,8 @@
 //! same as a file to start from.
 //!
 //! The environment overrides the file, `FOLDLINE_SECTION_KEY` for each key of the fixed sections, and command line
-//! flags override both.
+//! flags override both. What is said of the connection to NATS nowhere here is taken from the variables and
+//! contexts of the `nats` command line: `nats.rs` says how.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,21 +12,23 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::position::Start;
+use crate::source::position::{OnLostEvents, Start};
 
 mod check;
 mod env;
 mod load;
+mod nats;
 mod parse;
 mod units;
 
 pub use load::{ConfigError, Flags, Sources};
+pub use nats::Nats;
 
 /// Everything `foldline run` can be told. The default is a complete configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `[nats]`
+    /// `[nats]`, with everything that a context or the variables of the `nats` command line add.
     pub nats: Nats,
     /// `[modules]`
     pub modules: Modules,
@@ -43,24 +46,6 @@ pub struct Config {
     pub log: Log,
     /// `[projection.NAME]`, by name
     pub projection: BTreeMap<String, Projection>,
-}
-
-/// `[nats]`: where the events are.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Nats {
-    /// One server, or several of one cluster separated by commas; `tls://` asks for TLS.
-    pub url: String,
-    /// A `.creds` file with a user's JWT and key.
-    pub credentials: Option<PathBuf>,
-    /// User name, together with `password`.
-    pub user: Option<String>,
-    /// Password, together with `user`.
-    pub password: Option<Secret>,
-    /// Token.
-    pub token: Option<Secret>,
-    /// Seed of a user's nkey, `SU…`.
-    pub nkey: Option<Secret>,
 }
 
 /// `[modules]`: where the projections are.
@@ -189,6 +174,8 @@ pub struct Projection {
     /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
     #[serde(deserialize_with = "parse::start")]
     pub start: Start,
+    /// What becomes of it when the stream has dropped events that it has not read: "halt" or "accept".
+    pub on_lost_events: OnLostEvents,
     /// Who promotes a new version once it has caught up.
     pub promote: Promote,
     /// Whether the generation that was live before keeps advancing, so that it can be rolled back to.
@@ -221,19 +208,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
-    }
-}
-
-impl Default for Nats {
-    fn default() -> Self {
-        Self {
-            url: "nats://127.0.0.1:4222".into(),
-            credentials: None,
-            user: None,
-            password: None,
-            token: None,
-            nkey: None,
-        }
     }
 }
 
@@ -288,6 +262,7 @@ impl Default for Projection {
         Self {
             stream: None,
             start: Start::default(),
+            on_lost_events: OnLostEvents::default(),
             promote: Promote::Auto,
             standby: true,
         }

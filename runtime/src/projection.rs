@@ -5,10 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::event::Sequence;
+use crate::source::LostEvents;
 use crate::store::sqlite::compare::Difference;
+use crate::telemetry;
+use recovery::Failure;
 
 pub mod brake;
 pub mod directory;
+pub mod losses;
 pub mod progress;
 pub mod recovery;
 pub mod task;
@@ -51,13 +55,32 @@ impl std::fmt::Display for State {
 /// What went wrong last, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
+    /// What kind of problem: a word for programs, which stays the same, as `events_lost`.
+    #[serde(default)]
+    pub code: String,
     /// What happened, naming the projection, file, sequence or value.
     pub error: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// The events that are lost, where the code is `events_lost`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost: Option<LostEvents>,
     /// When, RFC 3339.
     pub at: String,
+}
+
+impl From<&Failure> for Problem {
+    /// As it is found now.
+    fn from(failure: &Failure) -> Self {
+        Self {
+            code: failure.code().to_owned(),
+            error: failure.to_string(),
+            hint: Some(failure.hint().to_owned()),
+            lost: failure.lost(),
+            at: telemetry::now(),
+        }
+    }
 }
 
 /// One built copy of a projection's read model.
@@ -195,6 +218,9 @@ pub struct Status {
     pub held_keys: u64,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
+    /// Why a rebuild from its stream may not give the whole history, a sentence each; found at each start.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A module file that is not running, and why.

@@ -115,6 +115,7 @@ pub fn router(state: QueryState) -> Router {
         .route("/v1/plan", post(plan::plan))
         .route("/v1/projections", get(admin::projections))
         .route("/v1/projections/{name}", get(admin::projection))
+        .route("/v1/projections/{name}/accept", post(admin::accept))
         .route("/v1/projections/{name}/{command}", post(commands::command))
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))

@@ -4,6 +4,7 @@
 //! few readers as possible, and [`position`] decides whether a checkpoint still belongs to a stream.
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, BatchLimits};
@@ -12,10 +13,13 @@ use crate::subject::SubjectFilter;
 
 #[cfg(test)]
 mod conformance;
+mod error;
 pub mod jetstream;
 pub mod memory;
 pub mod position;
 pub mod shared;
+
+pub use error::SourceError;
 
 /// What a stream holds right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,20 @@ pub struct StreamState {
     pub first_sequence: Sequence,
     /// Sequence of the newest event ever stored; 0 when there was none.
     pub last_sequence: Sequence,
+    /// When the oldest event was stored; none when the stream is empty.
+    pub first_time: Option<Timestamp>,
+    /// Why a replay may not give the whole history, a sentence each: what the stream deletes by itself, and what was
+    /// deleted from its middle.
+    pub forgets: Vec<String>,
+}
+
+/// Events that the stream dropped before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostEvents {
+    /// The first one's sequence.
+    pub first: Sequence,
+    /// The last one's sequence.
+    pub last: Sequence,
 }
 
 /// Where a reader starts.
@@ -81,164 +99,6 @@ pub struct EventReader {
     pub pending: u64,
     /// Stops the reading task when the reader is dropped.
     pub task: tokio_util::task::AbortOnDropHandle<()>,
-}
-
-/// Why events cannot be had. Each says what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// The server cannot be reached, or did not answer in time.
-    #[error("NATS at {url} does not answer: {reason}")]
-    Unreachable {
-        /// Where it was looked for.
-        url: String,
-        /// What the client said.
-        reason: String,
-    },
-    /// The server answers, but does not let us: a permission is missing, or a limit is reached.
-    #[error("NATS at {url} refuses: {reason}")]
-    Refused {
-        /// Where it is.
-        url: String,
-        /// The server's words.
-        reason: String,
-    },
-    /// No stream has any of these subjects.
-    #[error("no stream holds the subjects {subjects}")]
-    NoStream {
-        /// Those of the projection's subject filters that nobody holds.
-        subjects: String,
-    },
-    /// More than one stream has these subjects, and order across streams is undefined.
-    #[error("the subjects {subjects} are held by several streams: {streams}")]
-    SeveralStreams {
-        /// The projection's subject filters.
-        subjects: String,
-        /// The streams' names.
-        streams: String,
-    },
-    /// The stream is gone, or was never there.
-    #[error("stream {stream} does not exist")]
-    StreamMissing {
-        /// Its name.
-        stream: String,
-    },
-    /// Reading would delete events, or the stream does not keep them.
-    #[error("stream {stream} has {retention} retention; only limits retention can be replayed")]
-    Retention {
-        /// Its name.
-        stream: String,
-        /// "interest" or "work queue".
-        retention: String,
-    },
-    /// The event at the checkpoint is another one now.
-    #[error(
-        "stream {stream} is not the one this read model was built from: event {sequence} has another time"
-    )]
-    StreamReplaced {
-        /// Its name.
-        stream: String,
-        /// The checkpoint's sequence.
-        sequence: Sequence,
-    },
-    /// The stream ends before the checkpoint.
-    #[error("stream {stream} ends at {last}, before this read model's checkpoint {checkpoint}")]
-    StreamWentBack {
-        /// Its name.
-        stream: String,
-        /// Its last sequence.
-        last: Sequence,
-        /// The checkpoint's sequence.
-        checkpoint: Sequence,
-    },
-    /// Events were deleted before this projection read them.
-    #[error("events {first} to {last} of stream {stream} are gone before they were read")]
-    EventsLost {
-        /// Its name.
-        stream: String,
-        /// First lost sequence.
-        first: Sequence,
-        /// Last lost sequence.
-        last: Sequence,
-    },
-    /// A message was lost or repeated on the way, or the consumer is gone. Starting again from the checkpoint
-    /// mends it.
-    #[error("reading stream {stream} was interrupted: {reason}")]
-    Interrupted {
-        /// Its name.
-        stream: String,
-        /// What happened.
-        reason: String,
-    },
-}
-
-impl SourceError {
-    /// Whether the same may work later without anybody doing anything.
-    pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::Refused { .. }
-                | Self::NoStream { .. }
-                | Self::StreamMissing { .. }
-                | Self::Interrupted { .. }
-        )
-    }
-
-    /// What the end of a reader means to somebody who has read up to `at`: only what it has not read is lost.
-    #[must_use]
-    fn to_reader_at(&self, at: Position) -> Self {
-        match self {
-            Self::EventsLost {
-                stream,
-                first,
-                last,
-            } => match ReadFrom::from(at) {
-                ReadFrom::After(read) if read < *last => Self::EventsLost {
-                    stream: stream.clone(),
-                    first: *first.max(&(read + 1)),
-                    last: *last,
-                },
-                _ => Self::Interrupted {
-                    stream: stream.clone(),
-                    reason: format!("another projection has lost events {first} to {last}"),
-                },
-            },
-            other => other.clone(),
-        }
-    }
-
-    /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Unreachable { .. } => {
-                "check that nats-server runs there with JetStream on, and the address in [nats] url or --nats"
-            }
-            Self::Refused { .. } => {
-                "give the host's NATS user what the server names (a permission under $JS.API, or a higher limit of the stream or account); it is tried again by itself"
-            }
-            Self::NoStream { .. } => {
-                "create the stream, or name one in [projection.NAME] stream; the projection starts when it appears"
-            }
-            Self::SeveralStreams { .. } => {
-                "name one in [projection.NAME] stream, or make a stream that sources them: only one stream has an order"
-            }
-            Self::StreamMissing { .. } => {
-                "create the stream, or correct [projection.NAME] stream; the projection starts when it appears"
-            }
-            Self::Retention { .. } => {
-                "make a stream with limits retention that sources or mirrors it, and name that in [projection.NAME] stream"
-            }
-            Self::StreamReplaced { .. } | Self::StreamWentBack { .. } => {
-                "if the stream was replaced on purpose, stop the host and move this projection's data folder away to build it again"
-            }
-            Self::EventsLost { .. } => {
-                "restore the stream's history; to build from what is left, stop the host, move this projection's data folder away and set [projection.NAME] start"
-            }
-            Self::Interrupted { .. } => {
-                "nothing to do: reading starts again from the checkpoint by itself"
-            }
-        }
-    }
 }
 
 /// Streams of events.

@@ -93,6 +93,7 @@ impl Supervisor {
             tracker: tracker.clone(),
             stop,
             reports: supervision.sender(),
+            losses: directory.losses().clone(),
         };
         let mut supervisor = Self {
             ground,
@@ -261,7 +262,7 @@ impl Supervisor {
     }
 
     /// A run has ended for good, until somebody does something.
-    fn stuck(&mut self, name: &str, number: u32, failure: &str) {
+    fn stuck(&mut self, name: &str, number: u32, failure: &Problem) {
         let catalog = &self.ground.shared.catalog;
         // Only what is being built has failed for good; the others are tried again with the next start.
         let failed = catalog.fail(name, number, failure);
@@ -299,8 +300,10 @@ impl Supervisor {
             file: file.to_owned(),
             verdict: "refused".into(),
             problem: Problem {
+                code: "module_refused".into(),
                 error,
                 hint: Some(hint.to_owned()),
+                lost: None,
                 at: telemetry::now(),
             },
         });

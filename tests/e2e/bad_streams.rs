@@ -11,7 +11,7 @@ use crate::examples::assert_each_event_once_in_order;
 
 /// Waits until the ledger is in this state with this error, and looks everywhere a person would.
 #[track_caller]
-fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
+pub(crate) fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
     let says = |problem: &Value| {
         let part = |field: &str, part| {
             problem[field]
@@ -145,50 +145,4 @@ fn a_server_that_goes_away_is_named_and_its_rows_are_served_until_it_is_back() {
 
     nats.restart();
     assert_goes_live(&mut host, &stream);
-}
-
-#[test]
-fn a_stream_that_was_replaced_stops_the_projection_and_keeps_its_rows() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
-    let host = Host::start(&nats.url(), &["ledger"]);
-    let last = stream.publish(&Orders::new(1).events(500));
-    host.wait_applied("ledger", last);
-
-    stream.delete();
-    assert_says(&host, "starting", "ORDERS", "create the stream");
-    let other = Stream::of_orders(&nats.url());
-    other.publish(&Orders::new(2).events(600));
-    assert_says(
-        &host,
-        "failed",
-        "not the one this read model was built from",
-        "replaced on purpose",
-    );
-    let head = host
-        .row("ledger", "heads", "head")
-        .expect("its rows are still served");
-    assert_eq!(
-        (&head["last_sequence"], &head["events"]),
-        (&last.into(), &last.into()),
-        "{head}"
-    );
-}
-
-#[test]
-fn events_that_are_deleted_before_they_were_read_stop_the_projection() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
-    let mut host = Host::start(&nats.url(), &["ledger"]);
-    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
-
-    host.kill();
-    stream.publish(&Orders::new(2).events(500));
-    stream.purge_before(601);
-    host.restart();
-    assert_says(&host, "failed", "events 501 to 600", "restore");
-    let head = host
-        .row("ledger", "heads", "head")
-        .expect("its rows are still served");
-    assert_eq!(head["last_sequence"], 500, "{head}");
 }

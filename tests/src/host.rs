@@ -25,6 +25,7 @@ pub use log::Log;
 pub struct Host {
     folders: TempDir,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     log: Log,
     http: ureq::Agent,
     running: Option<Running>,
@@ -50,6 +51,7 @@ impl Host {
         let host = Self {
             folders,
             arguments: Vec::new(),
+            variables: Vec::new(),
             log: Log::default(),
             http: http::agent(),
             running: None,
@@ -76,7 +78,23 @@ impl Host {
         let file = self.folder("foldline.toml");
         let config = std::fs::read_to_string(&file).unwrap_or_default() + lines;
         std::fs::write(&file, config).expect("the config can be written");
-        self.arguments = vec!["--config".into(), file.display().to_string()];
+        if self.arguments.is_empty() {
+            self.arguments = vec!["--config".into(), file.display().to_string()];
+        }
+        self
+    }
+
+    /// Starts it with this flag from now on.
+    #[must_use]
+    pub fn with_argument(mut self, flag: &str, value: &str) -> Self {
+        self.arguments.extend([flag.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Starts it with this variable from now on.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -131,6 +149,13 @@ impl Host {
             .arg(self.data())
             .stdin(Stdio::null())
             .env_remove("FOLDLINE_LOG");
+        for (name, _) in std::env::vars_os() {
+            // Whoever runs the tests may use NATS otherwise.
+            if name.to_str().is_some_and(|name| name.starts_with("NATS_")) {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

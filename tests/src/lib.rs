@@ -5,6 +5,7 @@
 //! nothing here can be right or wrong for the same reason as the product.
 //!
 //! - [`nats`]: a nats-server that can be killed
+//! - [`proxy`]: a network that fails without a sign
 //! - [`stream`]: publishes to a stream and reads it back
 //! - [`orders`]: random histories of orders
 //! - [`model`]: the rows they must give
@@ -26,6 +27,7 @@ pub mod host;
 pub mod model;
 pub mod nats;
 pub mod orders;
+pub mod proxy;
 pub mod rows;
 pub mod stream;
 pub mod wait;

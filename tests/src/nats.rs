@@ -8,11 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::wait::wait_until;
+
+pub mod certificates;
+pub mod operator;
+
 /// Longest time a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The server's configuration, in its folder.
 const CONFIG: &str = "nats-server.conf";
+
+/// What it says, in the same folder.
+const LOG: &str = "nats-server.log";
 
 /// What is acknowledged is on disk.
 const SYNCED: &str = "jetstream { sync_interval: always }";
@@ -48,6 +56,7 @@ impl NatsServer {
     /// As [`start`](Self::start).
     pub fn start_with(config: &str) -> Self {
         // A program that knows nothing of reservations may take the port between the search and the start.
+        let mut said = String::new();
         for _ in 0..10 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             std::fs::write(folder.path().join(CONFIG), config).expect("the config can be written");
@@ -59,8 +68,12 @@ impl NatsServer {
             if server.spawn().is_ok() {
                 return server;
             }
+            said = std::fs::read_to_string(server.folder.path().join(LOG)).unwrap_or_default();
         }
-        panic!("{} does not start with {config:?}", binary().display());
+        panic!(
+            "{} does not start with {config}: {said}",
+            binary().display()
+        );
     }
 
     /// `nats://127.0.0.1:PORT`.
@@ -97,6 +110,43 @@ impl NatsServer {
         self.spawn().expect("nats-server comes back");
     }
 
+    /// Stops it in order, as an operator does: clients are told, and have a moment to go elsewhere.
+    ///
+    /// # Panics
+    /// If it cannot be told.
+    pub fn lame_duck(&mut self) {
+        let process = self.process.as_ref().expect("the server runs");
+        let told = Command::new(binary())
+            .args(["--signal", &format!("ldm={}", process.id())])
+            .status();
+        assert!(
+            told.expect("nats-server can be run").success(),
+            "it was told"
+        );
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn wait_until_ended(&mut self) {
+        let process = self.process.as_mut().expect("the server runs");
+        wait_until("nats-server ends", || {
+            process.try_wait().expect("nats-server can be asked")
+        });
+        self.process = None;
+    }
+
+    /// The lines of its log that contain this.
+    ///
+    /// # Panics
+    /// If it has no log.
+    pub fn log_lines_with(&self, part: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG)).expect("it has a log");
+        let lines = log.lines().filter(|line| line.contains(part));
+        lines.map(str::to_owned).collect()
+    }
+
     /// The folder of its store, which outlives [`Self::kill`].
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
@@ -106,7 +156,7 @@ impl NatsServer {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(self.folder.path().join("nats-server.log"))?;
+            .open(self.folder.path().join(LOG))?;
         let process = Command::new(binary())
             .arg("--config")
             .arg(self.folder.path().join(CONFIG))

@@ -8,7 +8,8 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{Config, RetentionPolicy};
+pub use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{Context, ContextBuilder};
 use futures::TryStreamExt as _;
 use tokio::runtime::Runtime;
@@ -50,6 +51,20 @@ impl Stream {
     /// # Panics
     /// If the server refuses.
     pub fn create(url: &str, name: &str, subjects: &[&str], retention: RetentionPolicy) -> Self {
+        let config = Config {
+            name: name.to_owned(),
+            subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+            retention,
+            ..Config::default()
+        };
+        Self::with_config(url, config)
+    }
+
+    /// Makes a stream with this configuration.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn with_config(url: &str, config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -58,12 +73,7 @@ impl Stream {
         let context = runtime
             .block_on(connect(url, ACK_WITHIN))
             .expect("the server answers");
-        let config = Config {
-            name: name.to_owned(),
-            subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
-            retention,
-            ..Config::default()
-        };
+        let name = config.name.clone();
         runtime
             .block_on(context.create_stream(config))
             .expect("the stream is made");
@@ -71,7 +81,7 @@ impl Stream {
             runtime,
             context,
             url: url.to_owned(),
-            name: name.to_owned(),
+            name,
         }
     }
 
@@ -214,6 +224,20 @@ impl Stream {
             anyhow::Ok(())
         };
         self.runtime.block_on(purged).expect("the stream is purged");
+    }
+
+    /// Deletes one message, wherever it is.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn delete_message(&self, sequence: u64) {
+        let deleted = async {
+            let stream = self.context.get_stream(&self.name).await?;
+            stream.delete_message(sequence).await?;
+            anyhow::Ok(())
+        };
+        let deleted = self.runtime.block_on(deleted);
+        deleted.expect("the message is deleted");
     }
 
     /// The sequence of the newest message.

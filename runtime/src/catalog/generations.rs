@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Catalog, CatalogError, GenerationState};
 use crate::definition::Definition;
 use crate::event::Sequence;
+use crate::projection::Problem;
 use crate::telemetry;
 
 /// Retired generations that are remembered for each projection; older ones are forgotten.
@@ -76,9 +77,7 @@ impl Catalog {
     /// # Errors
     /// If the catalog cannot be written.
     pub fn add(&self, new: &NewGeneration<'_>) -> Result<u32, CatalogError> {
-        let definition = serde_json::to_string(new.definition)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-            .map_err(|source| super::error(&self.path, source))?;
+        let definition = self.json(new.definition)?;
         let projection = &new.definition.name;
         self.write(|transaction| {
             retire(transaction, projection, "state IN ('building', 'failed')")?;
@@ -145,7 +144,8 @@ impl Catalog {
     ///
     /// # Errors
     /// If the catalog cannot be written.
-    pub fn fail(&self, projection: &str, number: u32, why: &str) -> Result<(), CatalogError> {
+    pub fn fail(&self, projection: &str, number: u32, why: &Problem) -> Result<(), CatalogError> {
+        let why = self.json(why)?;
         self.write(|transaction| {
             let sql = "UPDATE generations SET state = 'failed', failure = ?
                        WHERE projection = ? AND number = ? AND state = 'building'";
@@ -245,6 +245,12 @@ impl Catalog {
                        (SELECT generations FROM projections WHERE name = ?1) - ?2";
             transaction.execute(sql, params![projection, RETIRED_MAX]).map(drop)
         })
+    }
+
+    fn json(&self, value: &impl Serialize) -> Result<String, CatalogError> {
+        serde_json::to_string(value)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+            .map_err(|source| super::error(&self.path, source))
     }
 
     /// Whether a file's name is taken by a generation, retired ones included.

@@ -1,12 +1,14 @@
 //! What the catalog knows of a projection and of each of its generations.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, Row};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Catalog, CatalogError, Purpose};
 use crate::definition::Definition;
 use crate::event::Sequence;
+use crate::projection::Problem;
 
 /// Where a generation is in its life. See [`crate::catalog`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +95,7 @@ pub struct GenerationRecord {
     /// When it was retired.
     pub retired: Option<String>,
     /// Why it failed.
-    pub failure: Option<String>,
+    pub failure: Option<Problem>,
     /// Events per second of its last replay that was measured.
     pub replay_rate: Option<f64>,
 }
@@ -171,22 +173,28 @@ fn generations(
 
 fn record(row: &Row<'_>) -> rusqlite::Result<GenerationRecord> {
     let definition: String = row.get(4)?;
-    let definition = serde_json::from_str(&definition).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, error.into())
-    })?;
+    let failure: Option<String> = row.get(11)?;
+    let failure = failure.as_deref();
     Ok(GenerationRecord {
         number: row.get(0)?,
         version: row.get(1)?,
         digest: row.get(2)?,
         file: row.get(3)?,
-        definition,
+        definition: parsed(4, &definition)?,
         state: row.get(5)?,
         purpose: row.get(6)?,
         started_from: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
         created: row.get(8)?,
         promoted: row.get(9)?,
         retired: row.get(10)?,
-        failure: row.get(11)?,
+        failure: failure.map(|json| parsed(11, json)).transpose()?,
         replay_rate: row.get(12)?,
+    })
+}
+
+/// What stands as JSON in a column.
+fn parsed<T: DeserializeOwned>(column: usize, json: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(json).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
     })
 }

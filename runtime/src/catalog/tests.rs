@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::definition::Definition;
+use crate::projection::Problem;
 use crate::store::sqlite::reader::fixture;
 
 const NAME: &str = "order-summary";
@@ -72,7 +73,14 @@ fn what_is_built_next_replaces_what_was_building_or_has_failed() {
     folder.add(2, GenerationState::Building);
     folder.add(3, GenerationState::Building);
     assert_eq!(folder.states(), "1 live, 3 building");
-    folder.catalog.fail(NAME, 3, "event 12 failed").unwrap();
+    let failure = Problem {
+        code: "poison_event".into(),
+        error: "event 12 failed".into(),
+        hint: None,
+        lost: None,
+        at: "2026-01-01T00:00:00Z".into(),
+    };
+    folder.catalog.fail(NAME, 3, &failure).unwrap();
     assert_eq!(folder.states(), "1 live, 3 failed");
     let failed = folder
         .catalog
@@ -81,13 +89,13 @@ fn what_is_built_next_replaces_what_was_building_or_has_failed() {
         .unwrap()
         .generations
         .remove(1);
-    assert_eq!(failed.failure.as_deref(), Some("event 12 failed"));
+    assert_eq!(failed.failure.as_ref(), Some(&failure));
     assert_eq!(failed.started_from, Some(7));
     assert_eq!(folder.add(4, GenerationState::Building), 4);
     assert_eq!(folder.states(), "1 live, 4 building");
     // The live one is not retired or failed by mistake.
     folder.catalog.retire(NAME, 1).unwrap();
-    folder.catalog.fail(NAME, 1, "no").unwrap();
+    folder.catalog.fail(NAME, 1, &failure).unwrap();
     assert_eq!(folder.states(), "1 live, 4 building");
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::RequestBuilder;
+use ureq::http::Response;
 
 use super::CliError;
 use super::output::printable_json;
@@ -88,18 +90,16 @@ impl Client {
     /// Asks for `path`, which may carry a query; the host's own errors come back with its hints.
     pub(crate) fn get(&self, path: &str) -> Result<Answer, CliError> {
         let request = self.agent.get(format!("{}{path}", self.host));
-        let answer = self.authorized(request).call();
-        self.answer(answer)
+        self.answer(self.authorized(request).call())
     }
 
     /// Asks the host to do what `path` says, with `body`.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CliError> {
         let request = self.agent.post(format!("{}{path}", self.host));
-        let answer = self.authorized(request).send(body);
-        self.answer(answer)
+        self.answer(self.authorized(request).send(body))
     }
 
-    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
         match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
@@ -108,7 +108,7 @@ impl Client {
 
     fn answer(
         &self,
-        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        response: Result<Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer, CliError> {
         let mut response = response.map_err(|error| self.no_answer(&error))?;
         let sequence = response.headers().get("foldline-sequence");

@@ -97,12 +97,15 @@ fn of_replay(replay: &PlannedReplay) -> Vec<(&'static str, String)> {
         || "not known: there is no live read model to go by".into(),
         |disk| format!("about {}, going by the live read model", bytes(disk)),
     );
-    vec![
+    let mut lines = vec![
         (
             "to read",
             format!("{} events of stream {stream}", grouped(events)),
         ),
         ("time", time),
         ("disk", disk),
-    ]
+    ];
+    let warnings = replay.warnings.iter();
+    lines.extend(warnings.map(|warning| ("warning", warning.clone())));
+    lines
 }

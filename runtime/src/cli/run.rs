@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// NATS server [default: nats://127.0.0.1:4222].
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
+    /// Context of the `nats` command line that says how to reach NATS, by name or by the path of its file.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
     /// Folder with the projection modules [default: modules].
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
@@ -34,6 +37,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
         flags: Flags {
             config: arguments.config,
             nats: arguments.nats,
+            context: arguments.context,
             modules: arguments.modules,
             data: arguments.data,
             listen: arguments.listen,

@@ -183,6 +183,9 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for (name, value) in lines {
         writeln!(out, "{name:<13} {}", printable(&value))?;
     }
+    for warning in &status.warnings {
+        writeln!(out, "{:<13} {}", "warning", printable(warning))?;
+    }
     generations(&status.generations, out)
 }
 

@@ -1,7 +1,6 @@
 //! Rules that values must keep beyond their types.
 
 use super::{Config, Limits, Projection, Store};
-use crate::source::jetstream::without_secrets;
 
 /// 1 TiB of rows in memory per projection: more than that is a slip of the keyboard.
 const CACHE_MIB_MAX: usize = 1024 * 1024;
@@ -18,7 +17,7 @@ pub(super) struct Refused {
     pub(super) reason: String,
 }
 
-fn refuse(
+pub(super) fn refuse(
     section: impl Into<String>,
     key: &'static str,
     value: impl Into<String>,
@@ -35,7 +34,8 @@ fn refuse(
 impl Config {
     /// The first rule that is broken.
     pub(super) fn check(&self) -> Result<(), Refused> {
-        self.check_addresses()?;
+        super::nats::check(&self.nats)?;
+        self.check_token()?;
         self.check_folders()?;
         check_store(&self.store)?;
         check_limits(&self.limits)?;
@@ -51,13 +51,7 @@ impl Config {
         Ok(())
     }
 
-    fn check_addresses(&self) -> Result<(), Refused> {
-        for server in self.nats.url.split(',') {
-            if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
-                let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
-                return refuse("nats", "url", quoted(&without_secrets(server)), reason);
-            }
-        }
+    fn check_token(&self) -> Result<(), Refused> {
         let token = self.http.token.as_ref().map(super::Secret::reveal);
         let sendable =
             |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
@@ -73,24 +67,6 @@ impl Config {
             if dir.as_os_str().is_empty() {
                 return refuse(section, "dir", "\"\"", "name a folder; \".\" is this one");
             }
-        }
-        if self.nats.user.is_some() != self.nats.password.is_some() {
-            let (given, missing) = match self.nats.user {
-                Some(_) => ("user", "password"),
-                None => ("password", "user"),
-            };
-            let reason = format!("user and password belong together, and there is no {missing}");
-            return refuse("nats", given, "(given)", reason);
-        }
-        let credentials = self.nats.credentials.as_ref();
-        if let Some(file) = credentials.filter(|file| !file.is_file()) {
-            let reason = "there is no such file";
-            return refuse(
-                "nats",
-                "credentials",
-                quoted(&file.to_string_lossy()),
-                reason,
-            );
         }
         Ok(())
     }
@@ -174,6 +150,6 @@ fn at_least_one(section: &str, key: &'static str, value: u64) -> Result<(), Refu
     Ok(())
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
 }

@@ -6,20 +6,23 @@ use serde::Deserialize as _;
 
 use super::Config;
 use super::load::ConfigError;
-use Kind::{Number, Text};
+use Kind::{Number, Switch, Text};
 
 /// What a variable's text means.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Text,
     Number,
+    Switch,
 }
 
 /// Every section with its keys. `[projection.NAME]` has none: names could not be told from keys.
 #[rustfmt::skip] // One line for each section reads best.
 pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
     ("nats", &[
-        ("url", Text), ("credentials", Text), ("user", Text), ("password", Text), ("token", Text), ("nkey", Text),
+        ("url", Text), ("context", Text), ("credentials", Text), ("user", Text), ("password", Text), ("token", Text),
+        ("nkey", Text), ("nkey_file", Text), ("tls_ca", Text), ("tls_certificate", Text), ("tls_key", Text),
+        ("tls_first", Switch), ("domain", Text), ("api_prefix", Text), ("inbox_prefix", Text),
     ]),
     ("modules", &[("dir", Text)]),
     ("store", &[
@@ -115,11 +118,16 @@ impl Variable {
             .map_err(|error| refused(&self.name, error.message().to_owned()))
     }
 
-    /// What is no number stays text, and is refused as such where a number is needed.
+    /// What is no number stays text, and is refused as such where a number is needed; so with true and false.
     fn value(&self) -> toml::Value {
-        match (self.kind, self.text.parse::<i64>()) {
-            (Number, Ok(number)) => number.into(),
-            _ => self.text.clone().into(),
+        let text = || self.text.clone().into();
+        match self.kind {
+            Number => self.text.parse::<i64>().map_or_else(|_| text(), Into::into),
+            Switch => self
+                .text
+                .parse::<bool>()
+                .map_or_else(|_| text(), Into::into),
+            Text => text(),
         }
     }
 }

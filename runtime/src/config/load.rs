@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Config, env, parse};
+use super::{Config, env, nats, parse};
 
 /// The file that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "foldline.toml";
@@ -18,6 +18,8 @@ pub struct Flags {
     pub config: Option<PathBuf>,
     /// `--nats`
     pub nats: Option<String>,
+    /// `--context`: a context of the `nats` command line, by name or by the path of its file.
+    pub context: Option<String>,
     /// `--modules`
     pub modules: Option<PathBuf>,
     /// `--data`
@@ -31,7 +33,8 @@ pub struct Flags {
 pub struct Sources {
     /// The command line.
     pub flags: Flags,
-    /// The environment: names and values. Only `FOLDLINE_…` is looked at.
+    /// The environment: names and values. Looked at are `FOLDLINE_…`, the variables of the `nats` command line
+    /// and those that say where its contexts are.
     pub env: Vec<(OsString, OsString)>,
     /// Where `foldline.toml` is looked for when no file is named; empty for the current one.
     pub folder: PathBuf,
@@ -66,6 +69,18 @@ pub enum ConfigError {
         /// What is wrong, naming what is known.
         reason: String,
     },
+    /// A context of the `nats` command line that cannot be used.
+    #[error("the context {name:?} ({asked}){file}: {reason}")]
+    Context {
+        /// Its name.
+        name: String,
+        /// Who named it: a flag, a variable or a key.
+        asked: String,
+        /// " in " and its file, where there is one.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A value that cannot be used.
     #[error("{origin}: {key} = {value}: {reason}")]
     Unusable {
@@ -93,6 +108,9 @@ impl ConfigError {
             Self::Variable { .. } => {
                 "docs/foldline.toml explains every key; [limits] call_ms is FOLDLINE_LIMITS_CALL_MS"
             }
+            Self::Context { .. } => {
+                "`nats context ls` shows the contexts there are; what a context cannot say here stands in [nats], which docs/foldline.toml explains"
+            }
             Self::Unusable { .. } => "correct the value; docs/foldline.toml explains it",
         }
     }
@@ -118,6 +136,7 @@ impl Config {
             config = variable.put(&mut table)?;
             origins.note(variable.section, variable.key, &variable.name);
         }
+        config.complete_nats(sources, &mut origins)?;
         config.overlay_flags(&sources.flags, &mut origins)?;
         config.check().map_err(|refused| ConfigError::Unusable {
             origin: origins.of(&refused.section, refused.key, file.as_ref()),
@@ -126,6 +145,21 @@ impl Config {
             reason: refused.reason,
         })?;
         Ok(config)
+    }
+
+    /// Adds what a context or the variables of the `nats` command line say of the connection.
+    fn complete_nats(
+        &mut self,
+        sources: &Sources,
+        origins: &mut Origins,
+    ) -> Result<(), ConfigError> {
+        let folders = nats::Folders::new(&sources.env);
+        let variables = nats::variables::place(&sources.env)?;
+        let context = sources.flags.context.as_deref();
+        for (key, origin) in self.nats.complete(context, &folders, &variables)? {
+            origins.note("nats", key, &origin);
+        }
+        Ok(())
     }
 
     fn overlay_flags(&mut self, flags: &Flags, origins: &mut Origins) -> Result<(), ConfigError> {
@@ -138,7 +172,7 @@ impl Config {
         for (flag, section, key, _) in given.into_iter().filter(|(.., given)| *given) {
             origins.note(section, key, flag);
         }
-        set(&mut self.nats.url, flags.nats.clone());
+        self.nats.url = flags.nats.clone().or(self.nats.url.take());
         set(&mut self.modules.dir, flags.modules.clone());
         set(&mut self.store.dir, flags.data.clone());
         set(

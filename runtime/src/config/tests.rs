@@ -136,7 +136,7 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         ..Flags::default()
     };
     let config = load_with(Some(file), &env, flags).unwrap();
-    assert_eq!(config.nats.url, "nats://flag:1");
+    assert_eq!(config.nats.url.as_deref(), Some("nats://flag:1"));
     assert_eq!(config.modules.dir, Path::new("env"));
     assert_eq!(
         config.store.dir,
@@ -187,6 +187,10 @@ fn values_of_the_wrong_kind_are_named_with_their_line() {
             "line 2: unknown variant `loud`, expected one of `error`, `warn`",
         ),
         (
+            "[projection.a]\non_lost_events = 'rebuild'",
+            "line 2: unknown variant `rebuild`, expected `halt` or `accept`",
+        ),
+        (
             "[projection.a]\nstart = 'end'",
             "line 2: invalid value: string \"end\", expected \"beginning\", \"first\" or a sequence",
         ),
@@ -230,7 +234,10 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
             "[nats] url = \"nats://[bad\": no NATS address",
         ),
         ("[nats]\nuser = 'me'", "there is no password"),
-        ("[nats]\ncredentials = '/nowhere'", "there is no such file"),
+        (
+            "[nats]\ncredentials = '/nowhere'",
+            "/nowhere cannot be read",
+        ),
         (
             "[http]\ntoken = 'two words'",
             "[http] token = (secret): a token is made of",

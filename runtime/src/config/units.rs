@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Config, Host, Limits, Nats, Projection, Recovery, Secret, Store};
+use super::{Config, Host, Limits, Projection, Recovery, Store};
 use crate::batch::BatchLimits;
 use crate::guest::GuestLimits;
 use crate::projection::recovery::CommitLimits;
-use crate::source::jetstream::JetStreamOptions;
 
 // The checked ranges fit into 64 bits. Where a size has 32 bits, what is beyond it is no limit at all.
 
@@ -22,21 +21,6 @@ impl Config {
     /// What is different for the projection of this name; the defaults where nothing is.
     pub fn projection(&self, name: &str) -> Projection {
         self.projection.get(name).cloned().unwrap_or_default()
-    }
-}
-
-impl Nats {
-    /// How to reach the server.
-    pub fn options(&self) -> JetStreamOptions {
-        let revealed = |secret: &Option<Secret>| secret.as_ref().map(|s| s.0.clone());
-        JetStreamOptions {
-            url: self.url.clone(),
-            credentials: self.credentials.clone(),
-            user: self.user.clone(),
-            password: revealed(&self.password),
-            token: revealed(&self.token),
-            nkey: revealed(&self.nkey),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
+use super::losses::Losses;
 use super::{Comparison, Generation, RefusedModule, State, Status};
 use crate::catalog::{GenerationRecord, GenerationState};
 use crate::definition::Definition;
@@ -76,6 +77,7 @@ impl GenerationEntry {
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     inner: Arc<RwLock<Inner>>,
+    losses: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +113,11 @@ impl Directory {
     /// Says that the modules folder was looked at.
     pub fn fill(&self) {
         self.write().filled = true;
+    }
+
+    /// Lost events that projections wait for somebody to accept.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// Adds or replaces a projection: from one request to the next another generation may be served.

@@ -83,6 +83,7 @@ impl Progress {
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
+            warn(status, resume);
             settle(status);
             if status.lag == 0 {
                 status.last_error = None;
@@ -187,6 +188,23 @@ impl Replay {
         let events = through.saturating_sub(self.from);
         let seconds = self.since.elapsed().as_secs_f64();
         (events >= REPLAY_MIN && seconds > 0.0).then(|| events as f64 / seconds)
+    }
+}
+
+/// Says once what the stream forgets, and again when that changes.
+fn warn(status: &mut Status, resume: &Resume) {
+    if status.warnings == resume.forgets {
+        return;
+    }
+    status.warnings.clone_from(&resume.forgets);
+    if !status.warnings.is_empty() {
+        tracing::warn!(
+            projection = status.name,
+            stream = status.stream,
+            hint = "a rebuild gives only what is left; keep history in a stream without limits, with deny_delete and deny_purge",
+            "the stream does not keep everything: {}",
+            status.warnings.join("; ")
+        );
     }
 }
 

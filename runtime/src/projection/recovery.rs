@@ -10,7 +10,7 @@ use crate::batch::Batch;
 use crate::event::{Position, Sequence};
 use crate::guest::{GuestFault, GuestInstance, GuestLimits, GuestModule};
 use crate::session::Session;
-use crate::source::SourceError;
+use crate::source::{LostEvents, SourceError};
 use crate::store::{Checkpoint, StoreError};
 
 /// When a projection that stopped is tried again, if nobody does anything.
@@ -62,6 +62,31 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What it is called in every status, answer and log line: these words stay the same.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Store(_) => "store",
+            Self::OtherStream { .. } => "other_stream",
+            Self::PoisonEvent { .. } => "poison_event",
+            Self::Start(_) => "module_start",
+            Self::Panic(_) => "panic",
+        }
+    }
+
+    /// The events that are lost, if that is why.
+    pub fn lost(&self) -> Option<LostEvents> {
+        match self {
+            Self::Source(error) => error.lost(),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody has to do something, although it is tried again soon.
+    pub fn needs_somebody(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_about_a_stream_that_is_gone())
+    }
+
     /// When to try again.
     pub fn retry(&self) -> Retry {
         match self {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::target;
 use super::{HttpProblem, QueryState};
 use crate::projection::{RefusedModule, State as ProjectionState, Status};
+use crate::source::LostEvents;
 
 /// Everything the host runs, and every module file it does not run.
 #[derive(Debug, Serialize)]
@@ -30,6 +31,8 @@ struct Reason {
     projection: Option<String>,
     status: ProjectionState,
     #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -41,6 +44,7 @@ impl Reason {
         Self {
             projection: None,
             status: ProjectionState::Starting,
+            code: None,
             error: Some("the modules folder has not been looked at yet".into()),
             hint: None,
         }
@@ -49,14 +53,13 @@ impl Reason {
 
 impl From<Status> for Reason {
     fn from(status: Status) -> Self {
-        let (error, hint) = status
-            .last_error
-            .map_or((None, None), |p| (Some(p.error), p.hint));
+        let problem = status.last_error.as_ref();
         Self {
             projection: Some(status.name),
             status: status.status,
-            error,
-            hint,
+            code: problem.map(|problem| problem.code.clone()),
+            error: problem.map(|problem| problem.error.clone()),
+            hint: problem.and_then(|problem| problem.hint.clone()),
         }
     }
 }
@@ -100,10 +103,45 @@ pub(super) async fn projection(
     Ok(Json(entry.status()))
 }
 
+/// What `accept` answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Accepted {
+    projection: String,
+    /// What each of its runs had lost.
+    accepted: Vec<LostEvents>,
+}
+
+/// Lets a projection go on that waits because events were lost before it read them.
+pub(super) async fn accept(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Accepted>, HttpProblem> {
+    let name = target::segment(&uri, 2)?;
+    target::entry(&state.directory, &name)?;
+    let accepted = state.directory.losses().accept(&name);
+    if accepted.is_empty() {
+        return Err(
+            HttpProblem::conflict(format!("projection {name} waits for no lost events"))
+                .hint("only a projection whose last_error has the code events_lost can go on by it; see its status"),
+        );
+    }
+    for LostEvents { first, last } in &accepted {
+        tracing::info!(
+            projection = name,
+            "the loss of events {first} to {last} was accepted"
+        );
+    }
+    Ok(Json(Accepted {
+        projection: name,
+        accepted,
+    }))
+}
+
 pub(super) async fn unknown_route(uri: Uri) -> HttpProblem {
     HttpProblem::not_found(format!("nothing is served at {}", uri.path())).hint(
         "there are /livez, /readyz, /v1/plan, /v1/projections, /v1/projections/{name}, \
-         /v1/projections/{name}/{rebuild|promote|rollback|diff|verify|pause|resume|remove}, /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
+         /v1/projections/{name}/{rebuild|promote|rollback|diff|verify|pause|resume|remove|accept}, \
+         /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
     )
 }
 

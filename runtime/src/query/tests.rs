@@ -79,6 +79,7 @@ fn status(name: &str, state: State) -> Status {
         dead_letters: 0,
         held_keys: 0,
         last_error: None,
+        warnings: Vec::new(),
     }
 }
 
@@ -146,6 +147,11 @@ impl Host {
 
     async fn get(&self, uri: &str) -> Answer {
         self.send(Request::get(uri).body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn post(&self, uri: &str) -> Answer {
+        self.send(Request::post(uri).body(Body::empty()).unwrap())
             .await
     }
 

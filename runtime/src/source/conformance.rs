@@ -253,6 +253,25 @@ pub(super) async fn events_dropped_under_a_reader_are_named_behind_those_it_read
     assert!(soon(reader.batches.recv()).await.is_none());
 }
 
+pub(super) async fn events_dropped_under_a_reader_are_named_although_nothing_follows(
+    fixture: impl Fixture,
+) {
+    for _ in 0..80 {
+        fixture.publish("orders.1", &[], &vec![7; 900_000]).await;
+    }
+    let mut reader = fixture.read(0).await;
+    take(&mut reader, 1).await;
+    fixture.purge_before(81).await;
+    let mut read = 1;
+    let error = loop {
+        match next(&mut reader).await {
+            Ok(batch) => read = batch.through().sequence,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, lost(read + 1, 80));
+}
+
 pub(super) async fn the_state_tells_first_and_last_sequence(fixture: impl Fixture) {
     let state = async || {
         let state = fixture.source().stream_state(STREAM).await.unwrap();
@@ -265,6 +284,20 @@ pub(super) async fn the_state_tells_first_and_last_sequence(fixture: impl Fixtur
     assert_eq!(state().await, (3, 5));
     fixture.purge_before(6).await;
     assert_eq!(state().await, (6, 5));
+}
+
+pub(super) async fn the_state_tells_when_the_oldest_event_was_stored(fixture: impl Fixture) {
+    let oldest = async || {
+        let state = fixture.source().stream_state(STREAM).await.unwrap();
+        state.first_time
+    };
+    assert_eq!(oldest().await, None);
+    fixture.publish_numbers(5).await;
+    fixture.purge_before(3).await;
+    let events = take(&mut fixture.read(2).await, 3).await;
+    assert_eq!(oldest().await, Some(events[0].time));
+    fixture.purge_before(6).await;
+    assert_eq!(oldest().await, None);
 }
 
 pub(super) async fn the_time_of_an_event_is_the_one_it_is_read_with(fixture: impl Fixture) {
@@ -317,6 +350,7 @@ pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
 pub(super) async fn a_stream_that_is_not_there_is_named(fixture: impl Fixture) {
     let missing = SourceError::StreamMissing {
         stream: "NONE".into(),
+        read: 0,
     };
     let source = fixture.source();
     assert_eq!(source.stream_state("NONE").await.unwrap_err(), missing);
@@ -365,7 +399,9 @@ macro_rules! event_source_conformance {
             dropping_what_was_read_is_no_loss,
             a_stream_without_its_beginning_is_read_only_from_its_oldest_event,
             events_dropped_under_a_reader_are_named_behind_those_it_read,
+            events_dropped_under_a_reader_are_named_although_nothing_follows,
             the_state_tells_first_and_last_sequence,
+            the_state_tells_when_the_oldest_event_was_stored,
             the_time_of_an_event_is_the_one_it_is_read_with,
             a_time_is_the_sequence_of_the_first_event_from_then_on,
             the_stream_is_found_by_its_subjects,

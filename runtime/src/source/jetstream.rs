@@ -1,8 +1,9 @@
 //! Events from NATS JetStream.
 //!
 //! `connection` holds the two connections, `lookup` asks the server about streams, and `reader` reads
-//! one with a plain pull consumer that is thrown away on any doubt. Neither ordered consumers nor `fetch` nor
-//! `batch` of the client are used: each was seen to lose or repeat messages when a server restarts.
+//! one with a plain pull consumer that is thrown away on any doubt: `pull` asks for its messages, `pack` makes batches
+//! of them. Neither ordered consumers nor `fetch` nor `batch` of the client are used: each was seen to lose or repeat
+//! messages when a server restarts.
 
 use std::sync::Arc;
 
@@ -14,17 +15,24 @@ use crate::subject::SubjectFilter;
 
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
 use connection::Connection;
-pub use options::JetStreamOptions;
+pub use identity::{Identity, IdentityError};
 pub(crate) use options::without_secrets;
+pub use options::{JetStreamOptions, Tls};
 
+mod connect_error;
 mod connection;
 mod consumer;
+mod delivery;
+mod forgets;
+mod identity;
 mod lookup;
 mod options;
 mod pack;
+mod pull;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod window;
 
 /// Streams of one JetStream account.
 ///

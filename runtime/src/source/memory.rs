@@ -166,6 +166,7 @@ impl MemorySource {
         streams.reached()?;
         let missing = || SourceError::StreamMissing {
             stream: name.to_owned(),
+            read: 0,
         };
         ask(streams.by_name.get_mut(name).ok_or_else(missing)?)
     }

@@ -1,9 +1,11 @@
 //! Whether a checkpoint still belongs to a stream, and where to read from.
 
-use crate::event::{Position, Sequence};
+use serde::Deserialize;
+
+use crate::event::{Position, Sequence, Timestamp};
 use crate::store::Checkpoint;
 
-use super::{EventSource, SourceError};
+use super::{EventSource, LostEvents, SourceError, StreamState};
 
 /// Where a projection without a checkpoint begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,35 +19,53 @@ pub enum Start {
     Sequence(Sequence),
 }
 
+/// What becomes of a projection whose stream has dropped events that it has not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLostEvents {
+    /// It stops until somebody accepts the loss or restores the stream.
+    #[default]
+    Halt,
+    /// It goes on with the oldest event that is left, and says what is missing.
+    Accept,
+}
+
 /// Where reading goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// Everything behind this sequence is to be read.
     pub after: Sequence,
     /// The stream's last sequence at the time of the check, from which lag is known before the first event.
     pub last_sequence: Sequence,
+    /// Events that are lost and whose loss is accepted: `after` is the last of them.
+    pub lost: Option<LostEvents>,
+    /// Why a replay of the stream may not give its whole history.
+    pub forgets: Vec<String>,
 }
 
 /// Checks `checkpoint` against the stream, before each start of reading and after each error.
 ///
 /// A consumer alone would notice nothing: after a stream was deleted and made again, restored from an old
 /// copy, or cut short by a power cut, sequences are used a second time by other events. So the event at the
-/// checkpoint must still have the time it had (the anchor). Where that event is gone (it aged out, or was
-/// deleted from the middle) the anchor proves nothing, and the stream is accepted if it still holds the next
-/// event or has not lost it: a replaced stream shorter than the checkpoint is found anyway.
+/// checkpoint must still have the time it had (the anchor). Where that event is gone, the oldest one tells: if it
+/// stands before the checkpoint it must be older than the anchor. Where everything up to the checkpoint is gone (it
+/// aged out), nothing proves anything, and the stream is accepted if it has not lost the next event: a replaced
+/// stream shorter than the checkpoint is found anyway.
 ///
 /// # Errors
 /// [`SourceError::StreamMissing`], [`SourceError::Retention`], [`SourceError::StreamWentBack`],
-/// [`SourceError::StreamReplaced`], [`SourceError::EventsLost`], or that the source cannot be asked.
+/// [`SourceError::StreamReplaced`], [`SourceError::EventsLost`] unless that is accepted, or that the source cannot be
+/// asked.
 pub async fn check(
     source: &dyn EventSource,
     stream: &str,
     checkpoint: Option<&Checkpoint>,
     start: Start,
+    on_lost: OnLostEvents,
 ) -> Result<Resume, SourceError> {
     match checkpoint.map(Checkpoint::position) {
-        Some(position) if position.sequence > 0 => resume(source, stream, position).await,
-        _ => begin(source, stream, start).await,
+        Some(position) if position.sequence > 0 => checked(source, stream, position, on_lost).await,
+        _ => begin(source, stream, start, on_lost).await,
     }
 }
 
@@ -58,34 +78,65 @@ pub async fn resume(
     stream: &str,
     position: Position,
 ) -> Result<Resume, SourceError> {
-    let stream_name = || stream.to_owned();
+    checked(source, stream, position, OnLostEvents::Halt).await
+}
+
+async fn checked(
+    source: &dyn EventSource,
+    stream: &str,
+    position: Position,
+    on_lost: OnLostEvents,
+) -> Result<Resume, SourceError> {
     // Before the state: an event that ages out between the two questions is then still known.
-    let time = source.event_time(stream, position.sequence).await?;
-    let state = source.stream_state(stream).await?;
+    let time = source.event_time(stream, position.sequence).await;
+    let time = time.map_err(|error| since_read(error, position))?;
+    let state = source.stream_state(stream).await;
+    let state = state.map_err(|error| since_read(error, position))?;
     if state.last_sequence < position.sequence {
         return Err(SourceError::StreamWentBack {
-            stream: stream_name(),
+            stream: stream.to_owned(),
             last: state.last_sequence,
             checkpoint: position.sequence,
         });
     }
-    if time.is_some_and(|time| time != position.time) {
+    if !may_be_the_same(time, position, &state) {
         return Err(SourceError::StreamReplaced {
-            stream: stream_name(),
+            stream: stream.to_owned(),
             sequence: position.sequence,
         });
     }
-    not_lost(stream, position.sequence + 1, state.first_sequence)?;
-    Ok(Resume {
-        after: position.sequence,
-        last_sequence: state.last_sequence,
-    })
+    go_on(stream, position.sequence + 1, state, on_lost)
+}
+
+/// A stream that was read before is not one that has still to be made.
+fn since_read(error: SourceError, position: Position) -> SourceError {
+    match error {
+        SourceError::StreamMissing { stream, .. } => SourceError::StreamMissing {
+            stream,
+            read: position.sequence,
+        },
+        other => other,
+    }
+}
+
+/// Whether the stream in `state`, whose event at `position` was stored at `time`, can be the one that was read.
+fn may_be_the_same(time: Option<Timestamp>, position: Position, state: &StreamState) -> bool {
+    if position.time == 0 {
+        // The event was never read: its loss was accepted, or somebody chose the place.
+        return true;
+    }
+    match (time, state.first_time) {
+        (Some(time), _) => time == position.time,
+        (None, Some(first)) if state.first_sequence <= position.sequence => first <= position.time,
+        _ => true,
+    }
 }
 
 async fn begin(
     source: &dyn EventSource,
     stream: &str,
     start: Start,
+    on_lost: OnLostEvents,
 ) -> Result<Resume, SourceError> {
     let state = source.stream_state(stream).await?;
     let next = match start {
@@ -93,10 +144,26 @@ async fn begin(
         Start::First => state.first_sequence,
         Start::Sequence(sequence) => sequence.max(1),
     };
-    not_lost(stream, next, state.first_sequence)?;
+    go_on(stream, next, state, on_lost)
+}
+
+/// Goes on with `next`, or behind what is lost from there on.
+fn go_on(
+    stream: &str,
+    next: Sequence,
+    state: StreamState,
+    on_lost: OnLostEvents,
+) -> Result<Resume, SourceError> {
+    let lost = match (not_lost(stream, next, state.first_sequence), on_lost) {
+        (Ok(()), _) => None,
+        (Err(error), OnLostEvents::Halt) => return Err(error),
+        (Err(error), OnLostEvents::Accept) => error.lost(),
+    };
     Ok(Resume {
-        after: next - 1,
+        after: lost.map_or(next - 1, |lost| lost.last),
         last_sequence: state.last_sequence,
+        lost,
+        forgets: state.forgets,
     })
 }
 
@@ -113,116 +180,4 @@ pub(super) fn not_lost(stream: &str, next: Sequence, first: Sequence) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::memory::MemorySource;
-
-    const STREAM: &str = "ORDERS";
-
-    fn stream_of(count: u64) -> MemorySource {
-        let source = MemorySource::new();
-        source.create_stream(STREAM, &["orders.>"]).unwrap();
-        publish(&source, count);
-        source
-    }
-
-    fn publish(source: &MemorySource, count: u64) {
-        for _ in 0..count {
-            source.publish(STREAM, "orders.1", b"", b"");
-        }
-    }
-
-    async fn checkpoint(source: &MemorySource, sequence: Sequence) -> Checkpoint {
-        let time = source.event_time(STREAM, sequence).await.unwrap();
-        Checkpoint {
-            stream: STREAM.into(),
-            sequence,
-            anchor: time.unwrap(),
-            epoch: 1,
-        }
-    }
-
-    async fn begin(source: &MemorySource, start: Start) -> Result<Sequence, String> {
-        let resume = check(source, STREAM, None, start).await;
-        resume
-            .map(|resume| resume.after)
-            .map_err(|error| error.to_string())
-    }
-
-    async fn go_on(source: &MemorySource, from: &Checkpoint) -> Result<Resume, SourceError> {
-        check(source, STREAM, Some(from), Start::Beginning).await
-    }
-
-    #[tokio::test]
-    async fn a_new_projection_begins_where_it_is_told() {
-        let source = stream_of(10);
-        assert_eq!(begin(&source, Start::Beginning).await, Ok(0));
-        assert_eq!(begin(&source, Start::First).await, Ok(0));
-        assert_eq!(begin(&source, Start::Sequence(7)).await, Ok(6));
-        assert_eq!(begin(&source, Start::Sequence(0)).await, Ok(0));
-        assert_eq!(begin(&source, Start::Sequence(50)).await, Ok(49));
-    }
-
-    #[tokio::test]
-    async fn a_new_projection_does_not_begin_in_the_middle_unless_told() {
-        let source = stream_of(10);
-        source.purge_before(STREAM, 4);
-        let lost = "events 1 to 3 of stream ORDERS are gone before they were read";
-        assert_eq!(begin(&source, Start::Beginning).await, Err(lost.into()));
-        assert_eq!(begin(&source, Start::First).await, Ok(3));
-        assert_eq!(begin(&source, Start::Sequence(4)).await, Ok(3));
-        assert!(begin(&source, Start::Sequence(3)).await.is_err());
-        source.purge_before(STREAM, 11);
-        assert!(begin(&source, Start::Beginning).await.is_err());
-        assert_eq!(begin(&source, Start::First).await, Ok(10));
-    }
-
-    #[tokio::test]
-    async fn a_checkpoint_goes_on_behind_its_event() {
-        let source = stream_of(10);
-        let resume = go_on(&source, &checkpoint(&source, 6).await).await;
-        let expected = Resume {
-            after: 6,
-            last_sequence: 10,
-        };
-        assert_eq!(resume, Ok(expected));
-    }
-
-    #[tokio::test]
-    async fn a_checkpoint_before_the_first_event_begins_like_none() {
-        let source = stream_of(10);
-        source.purge_before(STREAM, 4);
-        let first = checkpoint(&source, 5).await.at(Position::default());
-        let resume = check(&source, STREAM, Some(&first), Start::First).await;
-        assert_eq!(resume.unwrap().after, 3);
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_reuses_sequences_is_recognised_by_the_time() {
-        let source = stream_of(10);
-        let checkpoint = checkpoint(&source, 6).await;
-        source.create_stream(STREAM, &["orders.>"]).unwrap();
-        let error = go_on(&source, &checkpoint).await.unwrap_err();
-        assert!(matches!(error, SourceError::StreamWentBack { last: 0, .. }));
-        publish(&source, 6);
-        let error = go_on(&source, &checkpoint).await.unwrap_err();
-        assert!(matches!(error, SourceError::StreamReplaced { .. }));
-    }
-
-    #[tokio::test]
-    async fn an_event_that_is_gone_is_no_obstacle_while_the_next_is_there() {
-        let source = stream_of(10);
-        let checkpoint = checkpoint(&source, 6).await;
-        source.delete_event(STREAM, 6);
-        assert_eq!(go_on(&source, &checkpoint).await.unwrap().after, 6);
-        source.purge_before(STREAM, 7);
-        assert_eq!(go_on(&source, &checkpoint).await.unwrap().after, 6);
-        source.purge_before(STREAM, 9);
-        let lost = SourceError::EventsLost {
-            stream: STREAM.into(),
-            first: 7,
-            last: 8,
-        };
-        assert_eq!(go_on(&source, &checkpoint).await, Err(lost));
-    }
-}
+mod tests;

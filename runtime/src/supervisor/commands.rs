@@ -98,7 +98,7 @@ impl Supervisor {
             return Err(CommandError::BuildFailed {
                 name: name(),
                 version,
-                failure,
+                failure: failure.error,
             });
         }
         if record.purpose == Purpose::Verify {

@@ -9,7 +9,7 @@ use super::plan::{Plan, PlanReply};
 use crate::event::{Sequence, Timestamp};
 use crate::guest::GuestModule;
 use crate::guest::folder::Finding;
-use crate::projection::Comparison;
+use crate::projection::{Comparison, Problem};
 
 /// Messages that wait for the supervisor. Each is handled in milliseconds, but for modules that must be compiled.
 const INBOX: usize = 64;
@@ -105,7 +105,7 @@ pub(super) enum Message {
     Stuck {
         projection: String,
         number: u32,
-        failure: String,
+        failure: Problem,
     },
     /// The live generation and this one stand still, or could not be brought to.
     Met {

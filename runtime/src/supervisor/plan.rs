@@ -53,6 +53,8 @@ pub struct PlannedReplay {
     pub events: Option<u64>,
     /// Why it cannot be read now, and what to do.
     pub obstacle: Option<String>,
+    /// Why its rows may not be those of the whole history, a sentence each.
+    pub warnings: Vec<String>,
     /// Events per second of a replay on this host.
     pub events_per_second: Option<f64>,
     /// The projection whose replay was measured.
@@ -237,7 +239,7 @@ async fn replay(
         measured_with,
         ..PlannedReplay::default()
     };
-    match to_read(shared, module, settings, &mut replay.stream).await {
+    match to_read(shared, module, settings, &mut replay).await {
         Ok(events) => {
             replay.events = Some(events);
             let rate = rate.filter(|rate| *rate > 0.0);
@@ -257,17 +259,25 @@ async fn to_read(
     shared: &Shared,
     module: &GuestModule,
     settings: &Settings,
-    stream: &mut Option<String>,
+    replay: &mut PlannedReplay,
 ) -> Result<u64, SourceError> {
-    let name = match stream {
+    let name = match &replay.stream {
         Some(stream) => stream.clone(),
         None => {
             let filters = module.definition.filters().unwrap_or_default();
             shared.source.find_stream(&filters).await?
         }
     };
-    let begun = position::check(&*shared.source, &name, None, settings.start).await?;
-    *stream = Some(name);
+    let begun = position::check(
+        &*shared.source,
+        &name,
+        None,
+        settings.start,
+        settings.on_lost_events,
+    )
+    .await?;
+    replay.stream = Some(name);
+    replay.warnings = begun.forgets;
     Ok(begun.last_sequence.saturating_sub(begun.after))
 }
 

@@ -18,6 +18,7 @@ use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
+use crate::projection::losses::Losses;
 use crate::projection::progress::Progress;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
@@ -30,6 +31,7 @@ pub(super) struct Ground {
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
     pub(super) reports: mpsc::Sender<Message>,
+    pub(super) losses: Losses,
 }
 
 /// One projection that the catalog knows.
@@ -166,6 +168,7 @@ impl Hosted {
             progress: self.progress.clone(),
             brake: self.brake.clone(),
             turn: self.turn.clone(),
+            losses: ground.losses.gate(&definition.name),
             module: receiver,
             read_model: Arc::clone(&self.read_model),
             stop: stop.clone(),
@@ -218,8 +221,10 @@ impl Hosted {
     /// It does not run, and says why.
     pub(super) fn failed(&self, error: String, hint: &str) {
         let problem = Problem {
+            code: "module_refused".into(),
             error,
             hint: Some(hint.to_owned()),
+            lost: None,
             at: telemetry::now(),
         };
         self.progress.state(State::Failed, Some(problem));
@@ -262,16 +267,11 @@ pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
 
 fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> Status {
     let definition = &record.definition;
-    let (status, last_error) = match &record.failure {
-        Some(failure) => (
-            State::Failed,
-            Some(Problem {
-                error: failure.clone(),
-                hint: Some("put a corrected module into the modules folder: it is built in place of this one".into()),
-                at: record.created.clone(),
-            }),
-        ),
-        None => (State::Stopped, None),
+    let last_error = record.failure.clone();
+    let status = if last_error.is_some() {
+        State::Failed
+    } else {
+        State::Stopped
     };
     Status {
         name: definition.name.clone(),
@@ -298,5 +298,6 @@ fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> 
         dead_letters: 0,
         held_keys: 0,
         last_error,
+        warnings: Vec::new(),
     }
 }

@@ -15,22 +15,23 @@ use super::message::Message;
 use crate::batch::BatchLimits;
 use crate::catalog::{Catalog, GenerationRecord};
 use crate::config::Config;
+use crate::event::Position;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
 use crate::projection::directory::ReadModelFile;
+use crate::projection::losses::LossGate;
 use crate::projection::progress::{Progress, Rate};
-use crate::projection::recovery::Failure;
+use crate::projection::recovery::{Failure, Retry};
 use crate::projection::task::{Inputs, Task};
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State};
 use crate::session::Session;
-use crate::source::EventSource;
-use crate::source::position::{self, Resume, Start};
+use crate::source::position::{self, OnLostEvents, Resume, Start};
 use crate::source::shared::SharedReaders;
+use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Checkpoint, ReadModelStore};
-use crate::telemetry;
 
 /// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
 const LOOK: Duration = Duration::from_millis(250);
@@ -79,6 +80,8 @@ pub(super) struct Run {
     pub(super) brake: Brake,
     /// Lets others go first while it is built.
     pub(super) turn: Turn,
+    /// Where it waits when events are lost.
+    pub(super) losses: Arc<LossGate>,
     /// The module, and the ones that replace it.
     pub(super) module: watch::Receiver<GuestModule>,
     /// Filled with the read model's file when that was opened.
@@ -127,7 +130,8 @@ impl Runner {
             if started.elapsed() > STEADY {
                 backoff.reset();
             }
-            let wait = backoff.after(failure.retry());
+            self.losses.stopped(failure.lost());
+            let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
             if wait.is_none() {
                 self.report(&failure).await;
@@ -158,7 +162,7 @@ impl Runner {
         let report = Message::Stuck {
             projection: self.name.clone(),
             number: self.record.number,
-            failure: failure.to_string(),
+            failure: failure.into(),
         };
         // A host that is stopping does not listen any more, and a new start finds the same.
         let _not_heard = self.reports.send(report).await;
@@ -170,6 +174,7 @@ impl Runner {
         let tried = self.progress.digest();
         tokio::select! {
             () = self.run.stop.cancelled() => false,
+            () = self.run.losses.accepted() => false,
             Ok(module) = self.run.module.wait_for(|module| *module.digest != tried) => {
                 self.run.progress.reloaded(&module);
                 false
@@ -178,20 +183,28 @@ impl Runner {
         }
     }
 
-    fn failed(&self, failure: &Failure, soon_again: bool) {
-        let (error, hint) = (failure.to_string(), failure.hint());
-        let known = self.progress.problem();
-        if known.is_some_and(|known| known.error == error) {
-            tracing::debug!(projection = self.name, "still: {error}");
-        } else {
-            tracing::error!(projection = self.name, hint, "{error}");
+    /// When to try again: a loss that is accepted anyway does not wait for a person.
+    fn retry(&self, failure: &Failure) -> Retry {
+        match (failure.lost(), self.on_lost_events()) {
+            (Some(_), OnLostEvents::Accept) => Retry::Soon,
+            _ => failure.retry(),
         }
-        let problem = Problem {
-            error,
-            hint: Some(hint.to_owned()),
-            at: telemetry::now(),
-        };
-        let state = if soon_again {
+    }
+
+    fn on_lost_events(&self) -> OnLostEvents {
+        self.shared.config.projection(&self.name).on_lost_events
+    }
+
+    fn failed(&self, failure: &Failure, soon_again: bool) {
+        let problem = Problem::from(failure);
+        let known = self.progress.problem();
+        if known.is_some_and(|known| known.error == problem.error) {
+            tracing::debug!(projection = self.name, "still: {failure}");
+        } else {
+            let (code, hint) = (failure.code(), failure.hint());
+            tracing::error!(projection = self.name, code, hint, "{failure}");
+        }
+        let state = if soon_again && !failure.needs_somebody() {
             State::Starting
         } else {
             State::Failed
@@ -215,6 +228,7 @@ impl Runner {
     /// Everything else the loop needs: its place in the stream, and the events from there.
     async fn prepare(&self, store: SqliteStore, module: GuestModule) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
+        let store = self.pass_over_lost(store, &checkpoint, &resume).await?;
         let readers = &self.shared.readers;
         let subscription = readers
             .subscribe(&checkpoint.stream, checkpoint.position())
@@ -288,14 +302,53 @@ impl Runner {
         self.progress.found(&stream);
         let start = self.record.started_from.map(Start::Sequence);
         let start = start.unwrap_or(settings.start);
-        let resume = position::check(source, &stream, stored, start).await?;
+        let on_lost = match self.losses.pass() {
+            true => OnLostEvents::Accept,
+            false => settings.on_lost_events,
+        };
+        let resume = position::check(source, &stream, stored, start, on_lost).await?;
         let first = || Checkpoint {
             stream,
             sequence: resume.after,
             anchor: 0,
             epoch: 1,
         };
-        Ok((stored.cloned().unwrap_or_else(first), resume))
+        let checkpoint = match (stored, resume.lost) {
+            (Some(stored), None) => stored.clone(),
+            (Some(stored), Some(lost)) => stored.at(Position {
+                sequence: lost.last,
+                // Nobody knows when that event was stored, so it is no anchor.
+                time: 0,
+            }),
+            (None, _) => first(),
+        };
+        Ok((checkpoint, resume))
+    }
+
+    /// Commits that lost events are passed over, so that it stays accepted, and says so.
+    async fn pass_over_lost(
+        &self,
+        mut store: SqliteStore,
+        checkpoint: &Checkpoint,
+        resume: &Resume,
+    ) -> Result<SqliteStore, Failure> {
+        let Some(LostEvents { first, last }) = resume.lost else {
+            return Ok(store);
+        };
+        tracing::warn!(
+            projection = self.name,
+            stream = checkpoint.stream,
+            "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
+        );
+        if store.checkpoint().is_none() {
+            return Ok(store);
+        }
+        let next = checkpoint.clone();
+        blocking(move || {
+            store.commit(&next)?;
+            Ok(store)
+        })
+        .await?
     }
 
     /// Runs the loop on its thread and looks at it now and then.

@@ -39,7 +39,7 @@ impl Announced {
     fn now(&self) -> Option<(u64, u64)> {
         let change = self.change.load(Ordering::SeqCst);
         let version = self.version.load(Ordering::SeqCst);
-        (change % 2 == 0).then_some((change, version))
+        change.is_multiple_of(2).then_some((change, version))
     }
 }
 

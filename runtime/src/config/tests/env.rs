@@ -37,6 +37,7 @@ fn every_variable_means_what_its_key_means_in_the_file() {
         for (key, kind) in *keys {
             let value = match (kind, *section, *key) {
                 (env::Kind::Number, ..) => "123",
+                (env::Kind::Switch, ..) => "true",
                 (_, "nats", "url") => "nats://elsewhere:1",
                 (_, "http", "listen") => "127.0.0.1:9",
                 (_, "log", "format") => "json",
@@ -50,7 +51,7 @@ fn every_variable_means_what_its_key_means_in_the_file() {
             };
             let config = variable.put(&mut toml::Table::new()).unwrap();
             let line = match kind {
-                env::Kind::Number => format!("[{section}]\n{key} = {value}"),
+                env::Kind::Number | env::Kind::Switch => format!("[{section}]\n{key} = {value}"),
                 env::Kind::Text => format!("[{section}]\n{key} = '{value}'"),
             };
             assert_eq!(config, toml::from_str(&line).unwrap());

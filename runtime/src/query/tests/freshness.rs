@@ -36,6 +36,8 @@ async fn a_sequence_not_reached_in_time_is_answered_with_the_current_one() {
     let host = Host::new();
     host.status.send_modify(|status| {
         status.last_error = Some(Problem {
+            code: "unreachable".into(),
+            lost: None,
             error: "NATS does not answer".into(),
             hint: Some("start it".into()),
             at: String::new(),

@@ -6,9 +6,12 @@ use serde_json::json;
 
 use super::Host;
 use crate::projection::{Problem, RefusedModule, State};
+use crate::source::LostEvents;
 
 fn problem(error: &str) -> Problem {
     Problem {
+        code: "a_code".into(),
+        lost: None,
         error: error.into(),
         hint: Some("do this".into()),
         at: "2026-01-01T00:00:00Z".into(),
@@ -32,7 +35,7 @@ async fn projections_and_refused_modules_are_listed() {
     assert_eq!(names, ["another", "order-summary"]);
     assert_eq!(
         answer.body["modules"],
-        json!([{"file": "bad.wasm", "verdict": "refused", "error": "it is not WebAssembly",
+        json!([{"file": "bad.wasm", "verdict": "refused", "code": "a_code", "error": "it is not WebAssembly",
                 "hint": "do this", "at": "2026-01-01T00:00:00Z"}])
     );
 }
@@ -87,11 +90,32 @@ async fn the_host_is_ready_when_nothing_is_starting_or_failed() {
     let answer = host.get("/readyz").await;
     assert_eq!(
         answer.body["reasons"],
-        json!([{"projection": "another", "status": "failed", "error": "event 7 failed", "hint": "do this"}])
+        json!([{"projection": "another", "status": "failed", "code": "a_code", "error": "event 7 failed",
+                "hint": "do this"}])
     );
 
     another.send_modify(|status| status.status = State::CatchingUp);
     assert_eq!(host.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn lost_events_are_accepted_only_where_a_projection_waits_for_that() {
+    let host = Host::new();
+    let gate = host.directory.losses().gate("order-summary");
+    let accept = async || host.post("/v1/projections/order-summary/accept").await;
+    let answer = accept().await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(answer.body["hint"].to_string().contains("events_lost"));
+
+    gate.stopped(Some(LostEvents { first: 5, last: 9 }));
+    let answer = accept().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let expected = json!({"projection": "order-summary", "accepted": [{"first": 5, "last": 9}]});
+    assert_eq!(answer.body, expected);
+    assert!(gate.pass());
+    assert_eq!(accept().await.status, StatusCode::CONFLICT);
+    let nobody = host.post("/v1/projections/nobody/accept").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -1,16 +1,22 @@
 //! One connection to the server: made when first needed, watched for breaks.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::Consumer;
+use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
-use async_nats::jetstream::{self, Context, ContextBuilder};
-use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectOptions, Event, ServerError, SubscribeError};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
-use super::JetStreamOptions;
-use crate::source::SourceError;
+use super::pull::Messages;
+use super::window::Window;
+use super::{JetStreamOptions, connect_error};
+use crate::source::{Lane, SourceError};
 
 /// How long one attempt to connect may take, TLS and authentication included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -21,7 +27,12 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How late a timeout may be noticed on a busy machine.
 const LATE_ANSWER: Duration = Duration::from_secs(2);
-/// Finds connections that died without a sign: two missed pings end them.
+/// A connection over which not a byte comes while an answer is due is dead, however open it looks: it is made anew.
+/// Shorter than an answer may take, so that it is not the question that is blamed.
+const SILENT: Duration = Duration::from_millis(2_500);
+/// The same when signs of life were missing before the question already.
+const SILENT_WHEN_DOUBTED: Duration = Duration::from_millis(400);
+/// Finds connections that died without a sign while nobody asks or reads: two missed pings end them.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Pause between attempts to reconnect; the client's own default grows to 4 s, too long to be back within 3 s.
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
@@ -35,6 +46,8 @@ pub(super) struct Health {
     trouble: Option<String>,
     /// What was denied last, and when.
     denied: Option<(Instant, String)>,
+    /// A reader has missed the server's signs of life: the connection may be dead without anybody having noticed.
+    doubted: bool,
 }
 
 impl Health {
@@ -42,6 +55,7 @@ impl Health {
         match event {
             Event::Connected => {
                 self.connected = true;
+                self.doubted = false;
                 self.trouble = None;
             }
             Event::Disconnected | Event::Closed => {
@@ -59,12 +73,25 @@ impl Health {
     }
 }
 
+/// Lets readers say that the connection may be dead, so that the next question over it waits less.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    health: watch::Sender<Health>,
+}
+
+impl Doubt {
+    pub(super) fn raise(&self) {
+        self.health.send_modify(|health| health.doubted = true);
+    }
+}
+
 /// A connection that is made when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Connection {
     options: JetStreamOptions,
     context: OnceCell<Context>,
     health: watch::Sender<Health>,
+    window: Arc<Window>,
 }
 
 impl Connection {
@@ -73,6 +100,7 @@ impl Connection {
             options,
             context: OnceCell::new(),
             health: watch::Sender::default(),
+            window: Arc::default(),
         }
     }
 
@@ -89,23 +117,70 @@ impl Connection {
         let mut health = self.health();
         let breaks = health.borrow().breaks;
         let context = self.context().await?;
-        tokio::select! {
+        let client = context.client();
+        let broken = async { drop(health.wait_for(|health| health.breaks != breaks).await) };
+        let silent = tokio::select! {
             biased;
-            answer = question(context) => Ok(answer),
-            _ = health.wait_for(|health| health.breaks != breaks) => {
-                Err(self.unreachable("the connection broke".into()))
+            answer = question(context) => {
+                self.health.send_modify(|health| health.doubted = false);
+                return Ok(answer);
             }
+            () = broken => return Err(self.unreachable("the connection broke".into())),
+            silent = self.silence(&client) => silent,
+        };
+        // It fails only where the client has ended, which breaks the connection too.
+        let _ = client.force_reconnect().await;
+        Err(self.unreachable(format!("nothing came for {silent:?}; connecting again")))
+    }
+
+    /// Waits until nothing has come for as long as it gives.
+    async fn silence(&self, client: &Client) -> Duration {
+        let limit = match self.health.borrow().doubted {
+            true => SILENT_WHEN_DOUBTED,
+            false => SILENT,
+        };
+        let received = || client.statistics().in_bytes.load(Ordering::Relaxed);
+        loop {
+            let before = received();
+            tokio::time::sleep(limit).await;
+            if received() == before {
+                return limit;
+            }
+        }
+    }
+
+    /// Where a reader says that it has missed the server's signs of life.
+    pub(super) fn doubt(&self) -> Doubt {
+        Doubt {
+            health: self.health.clone(),
         }
     }
 
     async fn context(&self) -> Result<Context, SourceError> {
         let connecting = self.context.get_or_try_init(|| self.connect());
         let context = match timeout(WAIT_FOR_CONNECTION, connecting).await {
-            Ok(connected) => connected.map_err(|reason| self.unreachable(reason))?,
+            Ok(connected) => connected?,
             Err(_) => return Err(self.unreachable("no connection so far".into())),
         };
         self.standing(context).await?;
         Ok(context.clone())
+    }
+
+    /// Listens for the messages of a consumer.
+    pub(super) async fn pull(
+        &self,
+        context: &Context,
+        consumer: &Consumer<Config>,
+        lane: Lane,
+    ) -> Result<Messages, SubscribeError> {
+        let client = context.client();
+        let request = self.window.request(lane, client.max_payload());
+        Messages::open(client, self.options.api_prefix(), consumer, request).await
+    }
+
+    /// How much its readers ask for ahead.
+    pub(super) fn window(&self) -> &Arc<Window> {
+        &self.window
     }
 
     /// What happens to the connection from now on.
@@ -116,7 +191,10 @@ impl Connection {
     /// What an API call that failed means.
     pub(super) fn no_answer(&self, error: &(dyn Error + 'static)) -> SourceError {
         if nobody_responds(error) {
-            return self.unreachable("JetStream is not enabled there".into());
+            return self.unreachable(match &self.options.api_prefix {
+                Some(prefix) => format!("no JetStream answers at {prefix}"),
+                None => "JetStream is not enabled there".into(),
+            });
         }
         if let Some(refusal) = refusal(error) {
             return self.refused(refusal.to_string());
@@ -135,21 +213,20 @@ impl Connection {
         }
     }
 
-    async fn connect(&self) -> Result<Context, String> {
+    async fn connect(&self) -> Result<Context, SourceError> {
         let servers: Vec<&str> = self.options.url.split(',').map(str::trim).collect();
         let client = self
             .client_options()
-            .await?
             .connect(&servers[..])
             .await
-            .map_err(|error| plain_words(&error))?;
-        Ok(ContextBuilder::new().timeout(ANSWER_WITHIN).build(client))
+            .map_err(|error| connect_error::meaning(&error, &self.options, CONNECT_WITHIN))?;
+        Ok(self.options.jetstream(client, ANSWER_WITHIN))
     }
 
-    async fn client_options(&self) -> Result<ConnectOptions, String> {
+    fn client_options(&self) -> ConnectOptions {
         let health = self.health.clone();
-        let options = self.options.authenticated().await?;
-        Ok(options
+        let options = self.options.connect_options();
+        options
             .name("foldline")
             .connection_timeout(CONNECT_WITHIN)
             .request_timeout(Some(ANSWER_WITHIN))
@@ -161,7 +238,7 @@ impl Connection {
             .event_callback(move |event| {
                 health.send_modify(|health| health.note(&event));
                 std::future::ready(())
-            }))
+            })
     }
 
     /// Waits a little for a connection that broke to come back.
@@ -179,8 +256,13 @@ impl Connection {
         if back.await.is_ok() || connected() {
             return Ok(());
         }
-        let trouble = self.health.borrow().trouble.clone();
-        Err(self.unreachable(trouble.unwrap_or_else(|| "the connection was lost".into())))
+        Err(match self.health.borrow().trouble.clone() {
+            Some(trouble) if connect_error::is_about_identity(&trouble) => {
+                connect_error::unauthorized(&self.options)
+            }
+            Some(trouble) => self.unreachable(trouble),
+            None => self.unreachable("the connection was lost".into()),
+        })
     }
 
     fn refused(&self, reason: String) -> SourceError {
@@ -217,18 +299,4 @@ fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a jetstream::Error>
 fn is_about_permission(error: &ServerError) -> bool {
     let text = error.to_string();
     text.to_ascii_lowercase().contains("permissions violation")
-}
-
-fn plain_words(error: &ConnectError) -> String {
-    let detail = || error.source().map_or_else(String::new, ToString::to_string);
-    match error.kind() {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            "the server refused the credentials".into()
-        }
-        ConnectErrorKind::TimedOut => format!("nobody answered within {CONNECT_WITHIN:?}"),
-        ConnectErrorKind::Dns => format!("the name cannot be resolved: {}", detail()),
-        ConnectErrorKind::ServerParse => format!("this is no server address: {}", detail()),
-        ConnectErrorKind::Io => detail(),
-        _ => error.to_string(),
-    }
 }

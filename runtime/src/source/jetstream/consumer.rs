@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::pull::{Config, Stream as Messages};
-use async_nats::jetstream::consumer::{
-    AckPolicy, Consumer, DeliverPolicy, ReplayPolicy, StreamError,
-};
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, ReplayPolicy};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 
 use super::connection::Connection;
@@ -14,17 +12,6 @@ use super::lookup;
 use crate::event::{Sequence, Timestamp};
 use crate::source::{Lane, SourceError};
 
-/// Messages per pull request at the live tail; half of it is asked for again when half is used up.
-const LIVE_WINDOW: usize = 2_000;
-/// Messages per pull request in a replay: measured to be the smallest window that keeps the server busy.
-/// One and a half windows must stay below the client's subscription capacity of 65,536 messages.
-const REPLAY_WINDOW: usize = 5_000;
-/// Bytes per pull request, so that large events do not fill the memory.
-const WINDOW_BYTES: usize = 16 << 20;
-/// A pull request that found nothing ends after this time and is made again.
-const PULL_EXPIRES: Duration = Duration::from_secs(10);
-/// The server gives a sign of life this often when there is nothing to read; two missed ones are an error.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The server forgets the consumer after this time without a pull request, should nobody delete it.
 const INACTIVE: Duration = Duration::from_secs(60);
 
@@ -77,7 +64,7 @@ pub(super) async fn sequence_at(
 
 fn consumer_config(start: DeliverPolicy, description: String) -> Config {
     Config {
-        // A name of our own, so that permissions can be given for `foldline-*`.
+        // A name of our own, so that whoever lists the stream's consumers sees whose it is.
         name: Some(format!("foldline-{:016x}", rand::random::<u64>())),
         description: Some(description),
         deliver_policy: start,
@@ -88,28 +75,6 @@ fn consumer_config(start: DeliverPolicy, description: String) -> Config {
         inactive_threshold: INACTIVE,
         ..Config::default()
     }
-}
-
-/// Begins to pull.
-pub(super) async fn pull(
-    context: &Context,
-    consumer: &Consumer<Config>,
-    lane: Lane,
-) -> Result<Messages, StreamError> {
-    let window = match lane {
-        Lane::Live => LIVE_WINDOW,
-        Lane::Replay => REPLAY_WINDOW,
-    };
-    // An event larger than a request's bytes would never be delivered.
-    let bytes = WINDOW_BYTES.max(2 * context.client().max_payload());
-    consumer
-        .stream()
-        .max_messages_per_batch(window)
-        .max_bytes_per_batch(bytes)
-        .expires(PULL_EXPIRES)
-        .heartbeat(HEARTBEAT)
-        .messages()
-        .await
 }
 
 /// Deletes the consumer when the reader ends, however it ends, and waits for nothing.

@@ -6,6 +6,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use futures::TryStreamExt;
 
 use super::connection::Connection;
+use super::forgets;
 use crate::event::{Sequence, Timestamp};
 use crate::source::{SourceError, StreamState, only_one};
 use crate::subject::SubjectFilter;
@@ -51,6 +52,8 @@ pub(super) async fn stream_state(
             _ => state.first_sequence,
         },
         last_sequence: state.last_sequence,
+        first_time: (state.messages > 0).then(|| timestamp(state.first_timestamp)),
+        forgets: forgets::forgets(info),
     })
 }
 
@@ -109,6 +112,7 @@ pub(super) fn refused(
 fn missing(stream: &str) -> SourceError {
     SourceError::StreamMissing {
         stream: stream.to_owned(),
+        read: 0,
     }
 }
 

@@ -1,10 +1,8 @@
 //! From messages to columns: continuity checked, everything copied once.
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::Message;
-use async_nats::jetstream::message::Info;
+use async_nats::{HeaderMap, Message};
 
-use super::lookup::timestamp;
+use super::delivery::Delivery;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
 use crate::event::{Position, Sequence};
 use crate::source::ReadFrom;
@@ -77,6 +75,14 @@ impl Packer {
         }
     }
 
+    /// The last event that was packed; none before the first one of a reader that may begin anywhere.
+    pub(super) fn read_to(&self) -> Option<Sequence> {
+        match self.continuity.at {
+            ReadFrom::After(sequence) => Some(sequence),
+            ReadFrom::OldestAfter(_) => None,
+        }
+    }
+
     /// Whether `message` must wait for the next batch.
     pub(super) fn is_full_for(&self, message: &Message) -> bool {
         self.builder.is_full(message.length, self.limits)
@@ -87,22 +93,22 @@ impl Packer {
     /// # Errors
     /// A sentence, when the deliveries are not continuous.
     pub(super) fn push(&mut self, message: &Message) -> Result<(), String> {
-        let info = message.info().map_err(|error| error.to_string())?;
+        let reply = message.reply.as_deref().unwrap_or_default();
+        let delivery = Delivery::parse(reply).ok_or_else(|| {
+            format!("a message came that JetStream did not deliver (reply to {reply:?})")
+        })?;
         if self
             .continuity
-            .accept(info.consumer_sequence, info.stream_sequence)?
+            .accept(delivery.number, delivery.at.sequence)?
         {
-            self.add(message, &info);
+            self.add(message, delivery);
         }
         Ok(())
     }
 
-    fn add(&mut self, message: &Message, info: &Info<'_>) {
-        self.through = Position {
-            sequence: info.stream_sequence,
-            time: timestamp(info.published),
-        };
-        self.pending = info.pending;
+    fn add(&mut self, message: &Message, delivery: Delivery) {
+        self.through = delivery.at;
+        self.pending = delivery.pending;
         self.lines.clear();
         if let Some(headers) = &message.headers {
             write_lines(headers, &mut self.lines);

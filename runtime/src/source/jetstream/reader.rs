@@ -1,17 +1,20 @@
 //! Reading a stream with a pull consumer of our own, thrown away on any doubt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_nats::jetstream::Message;
-use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind, Stream as Messages};
-use futures::{FutureExt, StreamExt};
+use async_nats::Message;
+use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::{Connection, Health};
+use super::connection::{Connection, Doubt, Health};
 use super::consumer::{self, ConsumerGuard};
 use super::lookup;
 use super::pack::Packer;
+use super::pull::{Messages, PullError};
+use super::window::Flow;
 use crate::batch::{Batch, BatchLimits};
 use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
 
@@ -35,15 +38,20 @@ pub(super) async fn open(
     let (context, consumer) = consumer::create(connection, stream, from.after(), lane).await?;
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);
-    let messages = consumer::pull(&context, &consumer, lane)
+    let flow = Flow::new(Arc::clone(connection.window()), lane);
+    let messages = connection
+        .pull(&context, &consumer, lane)
         .await
         .map_err(|error| connection.no_answer(&error))?;
     let reader = Reader {
         stream: stream.to_owned(),
+        doubts: [connection.doubt(), questions.doubt()],
         questions,
         breaks,
         health,
         messages,
+        flow,
+        pending,
         packer: Packer::new(from, limits),
         carried: None,
         _guard: guard,
@@ -56,11 +64,20 @@ pub(super) async fn open(
     })
 }
 
+/// How often a reader that waits looks at the stream's beginning: what is dropped when nothing follows shows there
+/// only. Longer than two heartbeats, so that what was sent before a look has arrived at the next one.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
 struct Reader {
     stream: String,
     questions: Arc<Connection>,
     messages: Messages,
+    flow: Flow,
+    /// Messages that waited when the consumer was made.
+    pending: u64,
     health: watch::Receiver<Health>,
+    /// Where it says that signs of life are missing: both connections take the same way.
+    doubts: [Doubt; 2],
     /// Breaks of the connection before the consumer was made.
     breaks: u64,
     packer: Packer,
@@ -72,7 +89,7 @@ struct Reader {
 impl Reader {
     async fn run(mut self, batches: mpsc::Sender<Result<Batch, SourceError>>) {
         loop {
-            let packed = self.pack().await.map_err(|reason| self.interrupted(reason));
+            let packed = self.pack().await;
             let (batch, proven) = self.prove().await;
             if let Some(batch) = batch
                 && batches.send(Ok(batch)).await.is_err()
@@ -117,7 +134,7 @@ impl Reader {
     }
 
     /// Waits for one message and packs it with everything else that is there already.
-    async fn pack(&mut self) -> Result<(), String> {
+    async fn pack(&mut self) -> Result<(), SourceError> {
         let mut message = match self.carried.take() {
             Some(message) => message,
             None => self.wait().await?,
@@ -127,37 +144,62 @@ impl Reader {
                 self.carried = Some(message);
                 return Ok(());
             }
-            self.packer.push(&message)?;
+            self.flow.receive();
+            let pushed = self.packer.push(&message);
+            pushed.map_err(|reason| self.interrupted(reason))?;
             // Without `unconstrained` tokio would end every batch after its budget of 128 messages.
             let ready = tokio::task::unconstrained(self.messages.next()).now_or_never();
             match ready {
-                Some(next) => message = received(next)?,
+                Some(next) => message = next.map_err(|error| self.failed(&error))?,
                 None => return Ok(()),
             }
         }
     }
 
-    async fn wait(&mut self) -> Result<Message, String> {
-        let breaks = self.breaks;
-        tokio::select! {
-            biased;
-            message = self.messages.next() => received(message),
-            _ = self.health.wait_for(|health| health.breaks != breaks) => {
-                Err("the connection to the server broke".into())
+    /// Waits for a message; meanwhile looks whether the events it would bring are gone.
+    async fn wait(&mut self) -> Result<Message, SourceError> {
+        let mut lost = None;
+        loop {
+            match timeout(LOOK_EVERY, self.arrival()).await {
+                Ok(arrived) => return arrived,
+                Err(_) => {
+                    let seen = self.lost().await;
+                    // What was sent before it was dropped may still have been on its way at the first look.
+                    if let (Some(_), Some(error)) = (lost, &seen) {
+                        return Err(error.clone());
+                    }
+                    lost = seen;
+                }
             }
         }
     }
-}
 
-fn received(message: Option<Result<Message, MessagesError>>) -> Result<Message, String> {
-    match message {
-        Some(Ok(message)) => Ok(message),
-        None => Err("the consumer ended".into()),
-        Some(Err(error)) => Err(match error.kind() {
-            MessagesErrorKind::MissingHeartbeat => "the server gave no sign of life".into(),
-            MessagesErrorKind::ConsumerDeleted => "the consumer was deleted".into(),
-            MessagesErrorKind::NoResponders => "the consumer is gone".into(),
-            _ => error.to_string(),
-        }),
+    async fn arrival(&mut self) -> Result<Message, SourceError> {
+        let breaks = self.breaks;
+        let arrived = tokio::select! {
+            biased;
+            message = self.messages.next() => Some(message),
+            _ = self.health.wait_for(|health| health.breaks != breaks) => None,
+        };
+        let Some(message) = arrived else {
+            self.flow.broke(self.pending);
+            return Err(self.interrupted("the connection to the server broke".into()));
+        };
+        message.map_err(|error| self.failed(&error))
+    }
+
+    /// What the stream has dropped of what was not read, as far as that can be asked now.
+    async fn lost(&self) -> Option<SourceError> {
+        let read = self.packer.read_to()?;
+        let state = lookup::stream_state(&self.questions, &self.stream).await;
+        let first = state.ok()?.first_sequence;
+        position::not_lost(&self.stream, read + 1, first).err()
+    }
+
+    fn failed(&self, error: &PullError) -> SourceError {
+        if matches!(error, PullError::Silent) {
+            self.doubts.iter().for_each(Doubt::raise);
+        }
+        self.interrupted(error.to_string())
     }
 }

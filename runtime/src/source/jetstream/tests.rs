@@ -1,5 +1,8 @@
 //! Against a real nats-server.
 
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
@@ -9,8 +12,12 @@ use futures::TryStreamExt;
 use super::*;
 use crate::source::conformance::{Fixture, STREAM, event_source_conformance, soon};
 
+mod encrypted;
 mod faults;
+mod follower;
+mod links;
 mod reach;
+mod sign_in;
 
 /// A server with a stream, a source under test, and a connection of the test's own.
 struct Server {
@@ -32,7 +39,12 @@ async fn context(nats: &NatsServer) -> Context {
 
 impl Server {
     async fn start() -> Self {
-        let nats = NatsServer::start();
+        Self::start_with("jetstream: enabled").await
+    }
+
+    /// With a configuration of one's own.
+    async fn start_with(config: &str) -> Self {
+        let nats = NatsServer::start_with(config);
         let server = Self {
             source: source(&nats.url()),
             context: context(&nats).await,
@@ -61,6 +73,21 @@ impl Server {
     async fn consumers(&self) -> Vec<String> {
         let stream = self.stream().await;
         stream.consumer_names().try_collect().await.unwrap()
+    }
+
+    /// Publishes without waiting for each acknowledgement.
+    async fn publish_quickly(&self, numbers: RangeInclusive<u64>) {
+        let mut acks = VecDeque::new();
+        for number in numbers {
+            let payload = number.to_string().into();
+            acks.push_back(self.context.publish("orders.1", payload).await.unwrap());
+            if acks.len() > 1_000 {
+                acks.pop_front().unwrap().await.unwrap();
+            }
+        }
+        for ack in acks {
+            ack.await.unwrap();
+        }
     }
 
     async fn stream(&self) -> async_nats::jetstream::stream::Stream {

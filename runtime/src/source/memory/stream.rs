@@ -53,6 +53,8 @@ impl Stream {
         StreamState {
             first_sequence: first.unwrap_or(self.last_sequence + 1),
             last_sequence: self.last_sequence,
+            first_time: self.events.front().map(|event| event.time),
+            forgets: Vec::new(),
         }
     }
 

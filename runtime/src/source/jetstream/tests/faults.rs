@@ -1,46 +1,16 @@
 //! Faults of a real server: whatever happens, each event is read once and in order, or reading stops with the
 //! reason.
 
-use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use async_nats::jetstream::message::PublishMessage;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
+use super::follower::{Follower, assert_soon_after, publish_through_faults, resume};
 use super::*;
-use crate::batch::Batch;
 use crate::event::Position;
-use crate::source::conformance::{LIMITS, next, soon, take};
-use crate::source::position::{self, Resume};
-use crate::source::shared::SharedReaders;
-
-/// How long the first event of a new reader may take once the server is back. It takes well under 3 s where
-/// nothing else runs; on a busy machine the bound only tells "soon" from "after some timeout".
-const BACK_WITHIN: Duration = Duration::from_secs(10);
-
-#[allow(
-    clippy::print_stderr,
-    reason = "the real time is of interest even where the bound holds"
-)]
-fn assert_soon_after(back: Instant) {
-    let took = back.elapsed();
-    eprintln!("the first event came {took:?} after the server was back");
-    assert!(took < BACK_WITHIN, "{took:?}");
-}
-
-/// Where reading goes on after `at`, as soon as the server can say.
-async fn resume(source: &JetStreamSource, at: Position) -> Resume {
-    loop {
-        match position::resume(source, STREAM, at).await {
-            Ok(resume) => return resume,
-            Err(error) => assert!(error.may_pass(), "{error}"),
-        }
-    }
-}
+use crate::source::conformance::{next, soon, take};
+use crate::source::position;
 
 #[tokio::test]
 async fn a_restart_while_idle_after_a_resume_repeats_nothing() {
@@ -82,137 +52,7 @@ async fn a_server_killed_five_times_costs_no_event_and_no_order() {
     assert_eq!(follower.at.borrow().sequence, last);
 }
 
-/// Publishes the numbers after `after` one by one until told to stop, whatever the server does: it recognises
-/// repetitions by their id. Gives the last one.
-async fn publish_through_faults(url: String, after: u64, stop: watch::Receiver<bool>) -> u64 {
-    let client = async_nats::ConnectOptions::new()
-        .reconnect_delay_callback(|_| Duration::from_millis(50))
-        .connect(url)
-        .await
-        .unwrap();
-    let context = async_nats::jetstream::new(client);
-    let mut number = after;
-    while !*stop.borrow() {
-        number += 1;
-        let publish = async || {
-            let text = number.to_string();
-            let message = PublishMessage::build()
-                .message_id(&text)
-                .payload(text.into());
-            context.send_publish("orders.1", message).await?.await
-        };
-        let given_up = Duration::from_millis(500);
-        while !matches!(timeout(given_up, publish()).await, Ok(Ok(_))) {}
-    }
-    number
-}
-
-/// A projection's way of reading: checks, subscribes, reads, and starts again after an error.
-struct Follower {
-    task: tokio::task::JoinHandle<()>,
-    /// It reads no further than the batch in which this lies.
-    limit: watch::Sender<Sequence>,
-    at: watch::Receiver<Position>,
-    /// Subscriptions that have given an event.
-    begun: watch::Receiver<u64>,
-}
-
-impl Follower {
-    fn start(url: &str) -> Self {
-        let (limit, limited) = watch::channel(0);
-        let (progress, at) = watch::channel(Position::default());
-        let (beginnings, begun) = watch::channel(0);
-        let source = Arc::new(source(url));
-        Self {
-            task: tokio::spawn(Self::follow(source, limited, progress, beginnings)),
-            limit,
-            at,
-            begun,
-        }
-    }
-
-    async fn follow(
-        source: Arc<JetStreamSource>,
-        mut limit: watch::Receiver<Sequence>,
-        progress: watch::Sender<Position>,
-        beginnings: watch::Sender<u64>,
-    ) {
-        let readers = SharedReaders::new(source.clone(), LIMITS);
-        let mut at = Position::default();
-        loop {
-            if at.sequence > 0 {
-                resume(&source, at).await;
-            }
-            let Ok(mut subscription) = readers.subscribe(STREAM, at).await else {
-                continue;
-            };
-            let mut begun = false;
-            while let Ok(batch) = subscription.next().await {
-                if !std::mem::replace(&mut begun, true) {
-                    beginnings.send_modify(|count| *count += 1);
-                }
-                assert_continues(&batch, at);
-                at = batch.through();
-                progress.send_replace(at);
-                limit.wait_for(|&limit| limit > at.sequence).await.unwrap();
-            }
-        }
-    }
-
-    async fn read_to(&mut self, place: Sequence) {
-        self.limit.send_replace(place);
-        self.until(place).await;
-    }
-
-    /// Reads without a limit, so that nothing gathers in buffers.
-    async fn read_live_to(&mut self, place: Sequence) {
-        self.limit.send_replace(Sequence::MAX);
-        self.until(place).await;
-    }
-
-    /// Waits for the first event of a further subscription than the first `count`.
-    async fn until_begun_again(&mut self, count: u64) {
-        let begun = soon(self.begun.wait_for(|&begun| begun > count)).await;
-        assert!(begun.is_ok(), "a wrong event");
-    }
-
-    async fn until(&mut self, place: Sequence) {
-        let reached = soon(self.at.wait_for(|at| at.sequence >= place)).await;
-        assert!(reached.is_ok(), "a wrong event");
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Every payload is its sequence, so an event that is lost, repeated or out of place shows.
-fn assert_continues(batch: &Batch, at: Position) {
-    for i in 0..batch.len() {
-        let expected = at.sequence + 1 + i as u64;
-        assert_eq!(batch.sequences()[i], expected);
-        assert_eq!(batch.payloads().get(i), expected.to_string().as_bytes());
-    }
-}
-
 impl Server {
-    /// Publishes without waiting for each acknowledgement.
-    async fn publish_quickly(&self, numbers: RangeInclusive<u64>) {
-        let mut acks = VecDeque::new();
-        for number in numbers {
-            let payload = number.to_string().into();
-            acks.push_back(self.context.publish("orders.1", payload).await.unwrap());
-            if acks.len() > 1_000 {
-                acks.pop_front().unwrap().await.unwrap();
-            }
-        }
-        for ack in acks {
-            ack.await.unwrap();
-        }
-    }
-
     /// Kills the server while it is read, brings it back and waits until `count` more events are read.
     async fn kill_under(&mut self, follower: &mut Follower, count: u64) {
         self.nats.kill();

@@ -18,13 +18,34 @@ const WITHOUT_PERMISSION: &str = r#"
 "#;
 
 /// What `options` give for a first question, which must not take long.
-async fn error(options: JetStreamOptions) -> String {
+async fn refused(options: JetStreamOptions) -> SourceError {
     let source = JetStreamSource::new(&options);
     let asked = Instant::now();
     let error = soon(source.stream_state(STREAM)).await.unwrap_err();
     assert!(asked.elapsed().as_secs() < 8);
+    assert!(error.may_pass(), "{error}");
+    error
+}
+
+/// The same, where the server cannot be reached.
+async fn error(options: JetStreamOptions) -> String {
+    let error = refused(options).await;
     assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
     error.to_string()
+}
+
+/// The same, where it does not accept who we are.
+async fn unauthorized(options: JetStreamOptions) -> String {
+    let error = refused(options).await;
+    assert!(matches!(error, SourceError::Unauthorized { .. }), "{error}");
+    error.to_string()
+}
+
+fn me(password: &str) -> Identity {
+    Identity::User {
+        name: "me".into(),
+        password: password.into(),
+    }
 }
 
 fn at(url: &str) -> JetStreamOptions {
@@ -60,14 +81,19 @@ async fn no_address_at_all_is_said() {
 #[tokio::test]
 async fn refused_credentials_are_said_and_right_ones_work() {
     let nats = NatsServer::start_with(WITH_PASSWORD);
-    let text = error(at(&nats.url())).await;
+    let text = unauthorized(at(&nats.url())).await;
     assert!(
-        text.ends_with("the server refused the credentials"),
+        text.ends_with("does not accept a client without credentials"),
         "{text}"
     );
+    let text = unauthorized(JetStreamOptions {
+        identity: me("wrong"),
+        ..at(&nats.url())
+    });
+    let text = text.await;
+    assert!(text.ends_with("does not accept user me"), "{text}");
     let with_password = JetStreamSource::new(&JetStreamOptions {
-        user: Some("me".into()),
-        password: Some("secret".into()),
+        identity: me("secret"),
         ..at(&nats.url())
     });
     let state = with_password.stream_state(STREAM).await;
@@ -77,9 +103,8 @@ async fn refused_credentials_are_said_and_right_ones_work() {
 #[tokio::test]
 async fn a_credentials_file_that_is_not_there_is_named() {
     let nats = NatsServer::start();
-    let credentials = Some("/does/not/exist.creds".into());
-    let text = error(JetStreamOptions {
-        credentials,
+    let text = unauthorized(JetStreamOptions {
+        identity: Identity::Credentials("/does/not/exist.creds".into()),
         ..at(&nats.url())
     })
     .await;
@@ -138,8 +163,7 @@ async fn a_limit_that_is_reached_is_said_in_the_servers_words() {
 async fn a_missing_permission_is_named() {
     let nats = NatsServer::start_with(WITHOUT_PERMISSION);
     let source = JetStreamSource::new(&JetStreamOptions {
-        user: Some("me".into()),
-        password: Some("secret".into()),
+        identity: me("secret"),
         ..at(&nats.url())
     });
     let text = refusal(soon(source.stream_state(STREAM)).await);

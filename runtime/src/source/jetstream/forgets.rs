@@ -1,0 +1,40 @@
+//! Why a replay of a stream may not give its whole history.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Info;
+
+/// What the stream deletes by itself and what was deleted from its middle, a sentence each.
+///
+/// JetStream does not say why an event is gone. What its beginning has passed may have been lost before it was read;
+/// what is missing behind its beginning was deleted on purpose, by one of the rules listed here or by a person.
+pub(super) fn forgets(info: &Info) -> Vec<String> {
+    let (config, state) = (&info.config, &info.state);
+    let deleted = state.deleted_count.unwrap_or_default();
+    let rules = [
+        (config.max_messages_per_subject > 0).then(|| {
+            let kept = config.max_messages_per_subject;
+            format!("it keeps {kept} events of each subject (max_msgs_per_subject)")
+        }),
+        config
+            .allow_message_ttl
+            .then(|| "events may expire one by one (allow_msg_ttl)".to_owned()),
+        config
+            .allow_rollup
+            .then(|| "an event may replace those before it (allow_rollup_hdrs)".to_owned()),
+        (config.max_age > Duration::ZERO).then(|| {
+            let age = config.max_age;
+            format!("it drops events after {age:?} (max_age)")
+        }),
+        (config.max_messages > 0).then(|| {
+            let kept = config.max_messages;
+            format!("it keeps {kept} events (max_msgs)")
+        }),
+        (config.max_bytes > 0).then(|| {
+            let kept = config.max_bytes;
+            format!("it keeps {kept} bytes (max_bytes)")
+        }),
+        (deleted > 0).then(|| format!("{deleted} events were deleted from its middle")),
+    ];
+    rules.into_iter().flatten().collect()
+}
