@@ -19,6 +19,7 @@ mod exact_rows;
 mod examples;
 mod faults_together;
 mod freshness;
+mod generations;
 mod host_crashes;
 mod isolation;
 mod modules_come_and_go;

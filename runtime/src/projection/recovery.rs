@@ -274,6 +274,18 @@ impl Fold {
         Ok(())
     }
 
+    /// Commits what is folded, and waits until nothing is on its way to the file any more: one that rests may be made
+    /// live, so it has its secondary indexes then.
+    ///
+    /// # Errors
+    /// If it cannot be committed.
+    pub fn rest(&mut self) -> Result<(), Failure> {
+        self.instance.session().build_indexes();
+        self.commit()?;
+        let session = self.instance.session();
+        Ok(session.settle(&self.checkpoint)?)
+    }
+
     /// A rejection names its event; anything else is traced to one event by halving.
     fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
         self = self.restarted()?;
