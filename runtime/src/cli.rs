@@ -5,12 +5,16 @@ use clap::{Parser, Subcommand};
 
 mod accept;
 mod client;
+mod compare;
 mod error;
 mod inspect;
+mod operate;
 mod output;
+mod plan;
 mod query;
 mod run;
 mod status;
+mod wait;
 
 pub(crate) use error::CliError;
 
@@ -30,6 +34,24 @@ enum Command {
     Status(status::Arguments),
     /// Read rows of a read model from a running host.
     Query(query::Arguments),
+    /// Say what a running host would do with a projection module file, how long that takes and how much disk it needs.
+    Plan(plan::Arguments),
+    /// Build a projection's live version again beside its live read model, which is then replaced.
+    Rebuild(operate::Rebuild),
+    /// Let the generation that is being built take the live one's place.
+    Promote(operate::Arguments),
+    /// Make the generation live again that was live before.
+    Rollback(operate::Arguments),
+    /// Compare the live read model with the one that is being built, else with the one on standby.
+    Diff(compare::Diff),
+    /// Build the live read model again beside it, and say whether the two are the same.
+    Verify(compare::Verify),
+    /// Stop a projection from applying events until it is resumed, also over restarts.
+    Pause(operate::Arguments),
+    /// End a pause.
+    Resume(operate::Arguments),
+    /// Delete a projection's read models. Its module file must be gone from the modules folder.
+    Remove(operate::Remove),
     /// Let a projection go on although its stream has dropped events that it had not read.
     Accept(accept::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.
@@ -42,6 +64,15 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Run(arguments) => run::execute(arguments),
         Command::Status(arguments) => status::execute(&arguments),
         Command::Query(arguments) => query::execute(&arguments),
+        Command::Plan(arguments) => plan::execute(&arguments),
+        Command::Rebuild(arguments) => operate::rebuild(&arguments),
+        Command::Promote(arguments) => operate::execute("promote", &arguments),
+        Command::Rollback(arguments) => operate::execute("rollback", &arguments),
+        Command::Diff(arguments) => compare::diff(&arguments),
+        Command::Verify(arguments) => compare::verify(&arguments),
+        Command::Pause(arguments) => operate::execute("pause", &arguments),
+        Command::Resume(arguments) => operate::execute("resume", &arguments),
+        Command::Remove(arguments) => operate::remove(&arguments),
         Command::Accept(arguments) => accept::execute(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
     }

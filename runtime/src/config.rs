@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::source::position::{OnLostEvents, Start};
 
@@ -170,7 +170,7 @@ pub enum LogLevel {
 }
 
 /// `[projection.NAME]`: what is different for one projection.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Projection {
     /// The stream to read; found by the projection's subjects when none is named.
@@ -180,6 +180,21 @@ pub struct Projection {
     pub start: Start,
     /// What becomes of it when the stream has dropped events that it has not read: "halt" or "accept".
     pub on_lost_events: OnLostEvents,
+    /// Who promotes a new version once it has caught up.
+    pub promote: Promote,
+    /// Whether the generation that was live before keeps advancing, so that it can be rolled back to.
+    pub standby: bool,
+}
+
+/// Who promotes a new version once it has caught up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promote {
+    /// The host, by itself.
+    #[default]
+    Auto,
+    /// An operator, with `foldline promote`.
+    Manual,
 }
 
 /// A text that is never printed.
@@ -244,6 +259,18 @@ impl Default for Limits {
             find_mib: 64,
             log_lines_per_batch: 100,
             batches_per_instance: 0,
+        }
+    }
+}
+
+impl Default for Projection {
+    fn default() -> Self {
+        Self {
+            stream: None,
+            start: Start::default(),
+            on_lost_events: OnLostEvents::default(),
+            promote: Promote::Auto,
+            standby: true,
         }
     }
 }

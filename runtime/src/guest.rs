@@ -4,8 +4,8 @@
 //! what it may use up is in [`limits`]; what it returns is checked before it is kept.
 
 pub mod bindings;
-pub mod catalog;
 pub mod engine;
+pub mod folder;
 pub mod instance;
 pub mod limits;
 pub mod load;

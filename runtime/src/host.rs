@@ -6,18 +6,20 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Config, Secret};
 use crate::guest::Engine;
-use crate::guest::catalog::Catalog;
+use crate::guest::folder::ModulesFolder;
 use crate::guest::watch::FolderWatch;
 use crate::projection::directory::Directory;
+use crate::projection::turn::Turns;
 use crate::query;
 use crate::query::QueryState;
 use crate::source::EventSource;
 use crate::source::jetstream::JetStreamSource;
 use crate::source::shared::SharedReaders;
 use crate::store::folder::{DataFolder, FolderError};
-use crate::supervisor::{Shared, Supervisor};
+use crate::supervisor::{Shared, Supervision, Supervisor};
 
 /// Why a host could not start, or not stop in order.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum HostError {
     /// The data folder cannot be used, or another host uses it.
     #[error(transparent)]
     Data(#[from] FolderError),
+    /// The catalog in it cannot be used.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// The modules folder cannot be made.
     #[error("cannot make the modules folder {folder}: {source}")]
     Modules {
@@ -60,6 +65,7 @@ impl HostError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Data(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
             Self::Modules { .. } => {
                 "name a folder that the host may write to with [modules] dir or --modules"
             }
@@ -93,13 +99,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
     })?;
     let engine = Engine::new(&config.store.dir.join("cache"));
     let engine = engine.map_err(|error| HostError::Engine(format!("{error:#}")))?;
-    let catalog = Catalog::new(engine, modules, config.limits.guest());
+    let catalog = Catalog::open(&config.store.dir)?;
+    let limits = config.limits.guest();
+    let modules = ModulesFolder::new(engine.clone(), modules, limits);
 
     let directory = Directory::default();
     let projections = CancellationToken::new();
-    let shared = Arc::new(connect(config.clone(), folder));
-    let supervisor = Supervisor::new(shared, directory.clone(), projections.clone());
-    let queries = QueryState::new(directory, config.http.token.as_ref().map(Secret::reveal));
+    let shared = Arc::new(connect(config.clone(), folder, catalog, engine));
+    let supervised = Supervisor::start(shared, directory.clone(), projections.clone())?;
+    let token = config.http.token.as_ref().map(Secret::reveal);
+    let queries = QueryState::new(directory, supervised.supervision.clone(), token)
+        .with_module_bytes(limits.module_bytes);
     let http = tokio::spawn(query::serve(listener, queries, shutdown.clone()));
     tracing::info!(
         "foldline {} serves http://{address}, modules from {}, read models in {}",
@@ -108,10 +118,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
         config.store.dir.display()
     );
 
-    let supervisor = follow_folder(catalog, supervisor, &shutdown).await?;
+    follow_folder(modules, &supervised.supervision, &shutdown).await?;
     projections.cancel();
     let drained = async {
-        supervisor.drained().await;
+        supervised.drained().await.map_err(broke)?;
         http.await.map_err(broke)?.map_err(broke)
     };
     let drain_ms = config.host.drain_ms;
@@ -130,45 +140,52 @@ fn broke(error: impl std::fmt::Display) -> HostError {
     HostError::Broke(error.to_string())
 }
 
-fn connect(config: Config, folder: DataFolder) -> Shared {
+fn connect(config: Config, folder: DataFolder, catalog: Catalog, engine: Engine) -> Shared {
     let source: Arc<dyn EventSource> = Arc::new(JetStreamSource::new(&config.nats.options()));
     let batch_limits = config.limits.batch();
     Shared {
         readers: SharedReaders::new(Arc::clone(&source), batch_limits),
         source,
+        turns: Turns::default(),
         guest_limits: config.limits.guest(),
         batch_limits,
         folder,
+        catalog,
+        engine,
         config,
     }
 }
 
 /// Looks at the modules folder at the start and after every change, until `shutdown`.
 async fn follow_folder(
-    mut catalog: Catalog,
-    mut supervisor: Supervisor,
+    mut folder: ModulesFolder,
+    supervision: &Supervision,
     shutdown: &CancellationToken,
-) -> Result<Supervisor, HostError> {
-    let mut watch = FolderWatch::new(catalog.dir());
+) -> Result<(), HostError> {
+    let mut watch = FolderWatch::new(folder.dir());
     loop {
         // Loading compiles, which must not run on an async worker.
-        let scan = tokio::task::spawn_blocking(move || (catalog.scan(), catalog));
+        let scan = tokio::task::spawn_blocking(move || (folder.scan(), folder));
         // A stop does not wait for a compiler; nothing has changed yet when it is left behind.
         let (findings, looked) = tokio::select! {
-            () = shutdown.cancelled() => return Ok(supervisor),
+            () = shutdown.cancelled() => return Ok(()),
             scanned = scan => scanned.map_err(broke)?,
         };
-        catalog = looked;
+        folder = looked;
         match findings {
-            Ok(findings) => supervisor.take(findings),
+            Ok(findings) => {
+                if !supervision.take(findings).await {
+                    return Err(HostError::Broke("the supervisor stopped".into()));
+                }
+            }
             Err(error) => tracing::error!(
                 hint = "the running projections go on; make the folder readable again",
                 "cannot list the modules folder {}: {error}",
-                catalog.dir().display()
+                folder.dir().display()
             ),
         }
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(supervisor),
+            () = shutdown.cancelled() => return Ok(()),
             () = watch.changed() => {}
         }
     }

@@ -20,6 +20,7 @@
 //! know NATS, and the query side only reads the store.
 
 pub mod batch;
+pub mod catalog;
 pub mod changes;
 pub mod config;
 pub mod definition;

@@ -2,16 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
+use crate::config::Promote;
 use crate::event::Sequence;
 use crate::source::LostEvents;
+use crate::store::sqlite::compare::Difference;
 use crate::telemetry;
 use recovery::Failure;
 
+pub mod brake;
 pub mod directory;
 pub mod losses;
 pub mod progress;
 pub mod recovery;
 pub mod task;
+pub mod turn;
 
 /// What a projection is doing. States do not lie: `live` means that nothing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,16 +84,91 @@ impl From<&Failure> for Problem {
 }
 
 /// One built copy of a projection's read model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Generation {
+    /// Counts up from 1 for each projection.
+    pub number: u32,
     /// The version it was built by.
     pub version: u32,
     /// Digest of the module that feeds it now: lower-case hexadecimal SHA-256.
     pub digest: String,
-    /// `live` is the one that is served.
-    pub state: String,
+    /// Where it is in its life: `live` is the one that is served.
+    pub state: GenerationState,
+    /// Whether it is only built to be compared with the live one.
+    pub verifies: bool,
+    /// What it is doing.
+    pub status: State,
     /// Its checkpoint's sequence.
     pub checkpoint: Sequence,
+    /// Events of the stream that it has passed, from where its reading began.
+    pub events_done: u64,
+    /// Events that it has still to apply.
+    pub lag: u64,
+    /// Events read per second, over the last seconds.
+    pub events_per_second: f64,
+    /// How long the rest takes at this rate, in seconds, with what comes to the stream meanwhile; none while that is
+    /// not known, or nothing is left.
+    pub seconds_left: Option<f64>,
+    /// The sequence its reading began with, where that was not the projection's usual start: what lies before is not
+    /// in its rows.
+    pub started_from: Option<Sequence>,
+    /// Its file within the data folder.
+    pub file: String,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// When it was made live last.
+    pub promoted: Option<String>,
+    /// What went wrong last; none once it has passed.
+    pub last_error: Option<Problem>,
+}
+
+impl Generation {
+    /// What the catalog and the generation's own run say of it.
+    pub fn of(record: &GenerationRecord, run: &Status) -> Self {
+        let rate = run.events_per_second;
+        // The end of the stream moves away meanwhile.
+        let nearer = rate - run.arriving_per_second;
+        Self {
+            number: record.number,
+            version: record.version,
+            digest: record.digest.clone(),
+            state: record.state,
+            verifies: record.purpose == Purpose::Verify,
+            status: match record.state {
+                // Its run has ended, which is not what matters.
+                GenerationState::Failed => State::Failed,
+                _ => run.status,
+            },
+            checkpoint: run.checkpoint,
+            events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
+            lag: run.lag,
+            events_per_second: rate,
+            seconds_left: (run.lag > 0 && nearer > 0.0).then(|| run.lag as f64 / nearer),
+            started_from: record.started_from,
+            file: record.file.clone(),
+            created: record.created.clone(),
+            promoted: record.promoted.clone(),
+            last_error: run.last_error.clone(),
+        }
+    }
+}
+
+/// Two generations that were compared at one sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Number of the generation that was live.
+    pub live: u32,
+    /// Its version.
+    pub live_version: u32,
+    /// Number of the one that it was compared with.
+    pub other: u32,
+    /// Its version.
+    pub other_version: u32,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub difference: Difference,
 }
 
 /// Everything `status` and `/v1/projections/{name}` say of one projection.
@@ -114,10 +194,22 @@ pub struct Status {
     pub lag: u64,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
+    /// Events per second that come to the stream, over the last seconds.
+    #[serde(skip)]
+    pub arriving_per_second: f64,
+    /// Events per second of the last replay, from its beginning until nothing was left; none before one was measured.
+    #[serde(default)]
+    pub replay_rate: Option<f64>,
     /// Times the module was reloaded since the host started.
     pub reloads: u64,
+    /// Who promotes a new version.
+    #[serde(default)]
+    pub promote: Promote,
     /// The built copies of its read model.
     pub generations: Vec<Generation>,
+    /// What the last `verify` found since the host started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified: Option<Comparison>,
     /// Tables that can be queried.
     pub tables: Vec<String>,
     /// Events set aside after they failed.

@@ -1,6 +1,6 @@
 //! HTTP over the committed read models: rows, and what the projections are doing.
 //!
-//! It only reads: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
+//! It only reads, and hands what operators ask for to the supervisor: the [`Directory`] says what is there, each read model's file is opened read-only, and nothing
 //! here can delay a commit. Reads are bounded in time and number, and so are connections, requests and the memory of
 //! the answers being sent; a client that is slow to ask or to take its answer loses its connection. The probes
 //! `/livez` and `/readyz` are answered however many requests wait.
@@ -32,16 +32,20 @@ use tokio_util::sync::CancellationToken;
 use tower_http::trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
+use crate::config::Limits;
 use crate::projection::directory::Directory;
+use crate::supervisor::Supervision;
 
 mod admin;
 mod auth;
 mod bound;
+mod commands;
 mod etag;
 mod filter;
 mod freshness;
 mod json;
 mod params;
+mod plan;
 mod problem;
 mod read;
 mod served;
@@ -56,19 +60,35 @@ use problem::HttpProblem;
 #[derive(Debug, Clone)]
 pub struct QueryState {
     directory: Directory,
+    supervision: Supervision,
     token: Option<auth::TokenDigest>,
     served: Arc<served::Served>,
     requests: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
+    module_bytes: usize,
 }
 
 impl QueryState {
-    /// Answers from `directory`; with a token, only to those who send it as `authorization: Bearer …`.
-    pub fn new(directory: Directory, token: Option<&str>) -> Self {
+    /// Answers from `directory`, and hands commands to `supervision`; with a token, only for those who send it as
+    /// `authorization: Bearer …`.
+    pub fn new(directory: Directory, supervision: Supervision, token: Option<&str>) -> Self {
         Self {
             directory,
+            supervision,
             token: token.map(auth::TokenDigest::of),
             served: Arc::default(),
             requests: Arc::new(Semaphore::new(bound::REQUESTS_MAX)),
+            plans: Arc::new(Semaphore::new(plan::PLANS_MAX)),
+            module_bytes: Limits::default().guest().module_bytes,
+        }
+    }
+
+    /// The same, taking modules of up to so many bytes.
+    #[must_use]
+    pub fn with_module_bytes(self, module_bytes: usize) -> Self {
+        Self {
+            module_bytes,
+            ..self
         }
     }
 }
@@ -92,9 +112,11 @@ pub fn router(state: QueryState) -> Router {
     Router::new()
         .route("/livez", get(admin::livez))
         .route("/readyz", get(admin::readyz))
+        .route("/v1/plan", post(plan::plan))
         .route("/v1/projections", get(admin::projections))
         .route("/v1/projections/{name}", get(admin::projection))
         .route("/v1/projections/{name}/accept", post(admin::accept))
+        .route("/v1/projections/{name}/{command}", post(commands::command))
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
         .fallback(admin::unknown_route)

@@ -181,6 +181,20 @@ impl Session {
         Ok(())
     }
 
+    /// Waits for the commit in the background; what else is due is committed at `at`, which is the checkpoint already.
+    ///
+    /// # Errors
+    /// If a commit failed. The session must not be used again then.
+    pub fn settle(&mut self, at: &Checkpoint) -> Result<(), StoreError> {
+        let indexes_are_due = self.indexes_are_due;
+        let store = self.store()?;
+        // An empty read model has its indexes with its first commit.
+        if store.checkpoint().is_some() {
+            commit(store, at, indexes_are_due)?;
+        }
+        Ok(())
+    }
+
     /// Gives what is pending to the store's open transaction.
     fn write(&mut self) -> Result<(), StoreError> {
         if self.rows.is_clean() {

@@ -125,6 +125,14 @@ pub trait EventSource: Send + Sync + 'static {
         sequence: Sequence,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>>;
 
+    /// The sequence of the first event that was stored at this time or later; the one behind the last event when none
+    /// was.
+    fn sequence_at<'a>(
+        &'a self,
+        stream: &'a str,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<Sequence, SourceError>>;
+
     /// Reads everything behind `from`, unfiltered, in batches as large as what waits, up to `limits`.
     fn read<'a>(
         &'a self,

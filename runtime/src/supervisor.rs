@@ -1,202 +1,290 @@
-//! One task per projection: started, restarted, reloaded, drained.
+//! Projections and their generations: started, restarted, reloaded, built, promoted, drained.
 //!
-//! The supervisor only compares what the modules folder holds with what runs, and makes the one follow the
-//! other. A file that is refused changes nothing for what runs.
+//! The supervisor is one loop that acts on one [`Message`] after the other: what the modules folder holds, what
+//! operators ask for, what its runs report. What must be waited for is done elsewhere and comes back as a message.
+//! The [catalog](crate::catalog) is written first; then what runs is made to follow it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::catalog::{CatalogError, ProjectionRecord};
 use crate::guest::GuestModule;
-use crate::guest::catalog::Finding;
-use crate::projection::directory::{Directory, Entry};
-use crate::projection::{Problem, RefusedModule};
+use crate::projection::directory::Directory;
+use crate::projection::{Problem, RefusedModule, State};
 use crate::telemetry;
 
+mod backoff;
+mod command_error;
+mod commands;
+mod compare;
+mod files;
+mod meeting;
+mod message;
+mod plan;
+mod projection;
 mod runner;
+mod switch;
 mod verdict;
 
-use runner::Runner;
+pub use command_error::CommandError;
+use files::ModuleFile;
+use message::Message;
+pub use message::{BuildFrom, Command, Outcome, Supervision};
+pub use plan::{Plan, PlannedModule, PlannedReplay};
+use projection::{Ground, Hosted, Projection};
 pub use runner::Shared;
-use verdict::{Module, Verdict};
 
-/// Keeps the projections running that the modules folder asks for.
+/// Keeps the generations running that the catalog and the modules folder ask for.
 pub struct Supervisor {
-    shared: Arc<Shared>,
+    ground: Ground,
     directory: Directory,
     /// Every loaded module by file name: also those that may not run.
-    files: BTreeMap<String, GuestModule>,
-    /// Files whose content of now failed its check. What they held before, if anything, is still in `files`
+    files: BTreeMap<String, ModuleFile>,
+    /// Files whose content of now failed its check, or may not be whole yet. What they held before, if anything, is still in `files`
     /// and goes on running, but decides nothing any more.
     broken: BTreeSet<String>,
-    running: BTreeMap<String, Running>,
-    /// The last runs of projections that were stopped: the next run of the same name waits for it.
-    ending: BTreeMap<String, JoinHandle<()>>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
+    projections: BTreeMap<String, Projection>,
+    inbox: mpsc::Receiver<Message>,
 }
 
-/// One projection that was started.
-struct Running {
-    file: String,
-    module: watch::Sender<GuestModule>,
-    stop: CancellationToken,
+/// A supervisor that was started.
+pub struct Supervised {
+    /// Tells it what to do.
+    pub supervision: Supervision,
+    tracker: TaskTracker,
     task: JoinHandle<()>,
 }
 
+impl Supervised {
+    /// Waits until every run has stopped, after the stop signal.
+    ///
+    /// # Errors
+    /// If the supervisor panicked.
+    pub async fn drained(self) -> Result<(), tokio::task::JoinError> {
+        self.supervision.stop().await;
+        self.task.await?;
+        self.tracker.close();
+        self.tracker.wait().await;
+        Ok(())
+    }
+}
+
 impl Supervisor {
-    /// A supervisor of nothing yet. `stop` ends all projections at their next commit boundary.
-    pub fn new(shared: Arc<Shared>, directory: Directory, stop: CancellationToken) -> Self {
-        Self {
+    /// Starts with what the catalog knows, all of it served and nothing running yet. `stop` ends all runs at their next
+    /// commit boundary.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn start(
+        shared: Arc<Shared>,
+        directory: Directory,
+        stop: CancellationToken,
+    ) -> Result<Supervised, CatalogError> {
+        let (supervision, inbox) = Supervision::new();
+        let tracker = TaskTracker::new();
+        let records = shared.catalog.projections()?;
+        let ground = Ground {
             shared,
+            tracker: tracker.clone(),
+            stop,
+            reports: supervision.sender(),
+            losses: directory.losses().clone(),
+        };
+        let mut supervisor = Self {
+            ground,
             directory,
             files: BTreeMap::new(),
             broken: BTreeSet::new(),
-            running: BTreeMap::new(),
-            ending: BTreeMap::new(),
-            tracker: TaskTracker::new(),
-            stop,
+            projections: BTreeMap::new(),
+            inbox,
+        };
+        for record in records {
+            supervisor.enter(record);
+        }
+        // It compiles and writes the catalog, which must not run on an async worker.
+        let task = tokio::task::spawn_blocking(move || supervisor.run());
+        Ok(Supervised {
+            supervision,
+            tracker,
+            task,
+        })
+    }
+
+    fn run(mut self) {
+        self.delete_retired(None);
+        while let Some(message) = self.inbox.blocking_recv() {
+            match message {
+                Message::Findings(findings) => self.take(findings),
+                Message::Command {
+                    projection,
+                    command,
+                    reply,
+                } => self.command(&projection, &command, reply),
+                Message::CaughtUp { projection, number } => self.caught_up(&projection, number),
+                Message::Stuck {
+                    projection,
+                    number,
+                    failure,
+                } => self.stuck(&projection, number, &failure),
+                Message::Met {
+                    projection,
+                    number,
+                    aim,
+                    met,
+                    reply,
+                } => self.met(&projection, number, aim, met, reply),
+                Message::Verified {
+                    projection,
+                    number,
+                    compared,
+                } => self.verified(&projection, number, compared),
+                Message::Plan { bytes, reply } => self.plan(bytes, reply),
+                Message::Planned { module, reply } => self.planned(module, reply),
+                Message::Stop => return,
+            }
         }
     }
 
-    /// Takes in what changed in the modules folder since the last look.
-    pub fn take(&mut self, findings: Vec<Finding>) {
-        for finding in findings {
-            match finding {
-                Finding::Loaded { file, module } => {
-                    self.broken.remove(&file);
-                    self.files.insert(file, module);
+    /// A projection as the catalog has it, not running.
+    fn enter(&mut self, record: ProjectionRecord) {
+        let shared = &self.ground.shared;
+        let hosted = |generation| Hosted::new(shared, generation, record.file.as_deref());
+        let projection = Projection {
+            name: record.name.clone(),
+            file: record.file.clone(),
+            paused: Arc::new(record.paused.into()),
+            generations: record.generations.into_iter().map(hosted).collect(),
+            meeting: false,
+            verified: None,
+        };
+        if record.paused {
+            for hosted in &projection.generations {
+                hosted.progress.state(State::Paused, None);
+            }
+        }
+        self.publish(&projection);
+        self.projections.insert(record.name, projection);
+    }
+
+    fn publish(&self, projection: &Projection) {
+        if let Some(entry) = projection.entry() {
+            self.directory.insert(&projection.name, entry);
+        }
+    }
+
+    /// Makes what runs and what is served follow the catalog.
+    fn follow(&mut self, name: &str) -> Result<(), CatalogError> {
+        let Some(record) = self.ground.shared.catalog.projection(name)? else {
+            return Ok(());
+        };
+        if !self.projections.contains_key(name) {
+            self.enter(record.clone());
+        }
+        let Some(mut projection) = self.projections.remove(name) else {
+            return Ok(());
+        };
+        let gone = self.adopt(&mut projection, record);
+        // Readers are shown the other generation before the one they had goes away.
+        self.publish(&projection);
+        self.run_or_stop(&mut projection);
+        self.projections.insert(name.to_owned(), projection);
+        for hosted in gone {
+            let ending = hosted.into_ending();
+            self.delete_retired(ending);
+        }
+        Ok(())
+    }
+
+    /// Takes over the generations of the catalog; gives those that are retired.
+    fn adopt(&self, projection: &mut Projection, record: ProjectionRecord) -> Vec<Hosted> {
+        let file = projection.file.clone();
+        let mut before = std::mem::take(&mut projection.generations);
+        for generation in record.generations {
+            let known = before
+                .iter()
+                .position(|hosted| hosted.record.number == generation.number);
+            projection.generations.push(match known {
+                Some(index) => {
+                    let mut hosted = before.swap_remove(index);
+                    hosted.recorded(generation);
+                    hosted
                 }
-                Finding::Removed { file } => {
-                    self.broken.remove(&file);
-                    self.files.remove(&file);
-                    self.directory.forget_refused(&file);
+                None => Hosted::new(&self.ground.shared, generation, file.as_deref()),
+            });
+        }
+        before
+    }
+
+    /// Starts or stops the generations, as the projection's file and an operator's pause demand.
+    fn run_or_stop(&self, projection: &mut Projection) {
+        let wanted = projection.is_wanted();
+        let paused = Arc::clone(&projection.paused);
+        for hosted in &mut projection.generations {
+            let runs = wanted && hosted.record.state.is_current();
+            if !runs {
+                hosted.stop();
+            } else if !hosted.is_running() {
+                match self.module(&hosted.record.digest) {
+                    Ok(module) => {
+                        hosted.start(&self.ground, &paused, module);
+                    }
+                    Err((error, hint)) => hosted.failed(error, hint),
                 }
-                Finding::Refused { file, error } => {
-                    self.refuse(&file, error.to_string(), error.hint());
-                    self.broken.insert(file);
-                }
             }
         }
-        self.stop_without_file();
-        // Also what is known already: a refusal's cause may be gone, a name or a data folder may be free.
-        for (file, module) in self.files.clone() {
-            if !self.broken.contains(&file) {
-                self.consider(&file, &module);
+        if wanted {
+            self.watch_building(projection);
+        }
+    }
+
+    /// The module with this digest: from the modules folder, else from the catalog.
+    fn module(&self, digest: &str) -> Result<GuestModule, (String, &'static str)> {
+        let mut modules = self.files.values().map(|file| &file.module);
+        if let Some(module) = modules.find(|module| *module.digest == *digest) {
+            return Ok(module.clone());
+        }
+        let shared = &self.ground.shared;
+        let bytes = shared.catalog.module(digest);
+        let bytes = bytes.map_err(|error| (error.to_string(), error.hint()))?;
+        let module = GuestModule::from_bytes(&shared.engine, &bytes, shared.guest_limits);
+        module.map_err(|error| {
+            let error = format!("the stored module {} is refused: {error}", &digest[..8]);
+            (
+                error,
+                "put the projection's module file into the modules folder again",
+            )
+        })
+    }
+
+    /// A run has ended for good, until somebody does something.
+    fn stuck(&mut self, name: &str, number: u32, failure: &Problem) {
+        let catalog = &self.ground.shared.catalog;
+        // Only what is being built has failed for good; the others are tried again with the next start.
+        let failed = catalog.fail(name, number, failure);
+        if let Err(error) = failed.and_then(|()| self.follow(name)) {
+            tracing::error!(projection = name, hint = error.hint(), "{error}");
+        }
+    }
+
+    /// Deletes the files of retired generations, once `ending` has let go of its own.
+    fn delete_retired(&self, ending: Option<JoinHandle<()>>) {
+        let shared = Arc::clone(&self.ground.shared);
+        let work = async move {
+            if let Some(ending) = ending {
+                // However it ended, it does not use its file any more.
+                let _ended = ending.await;
             }
-        }
-        self.directory.fill();
-    }
-
-    /// Waits until every projection has stopped, after `stop` was cancelled.
-    pub async fn drained(&self) {
-        self.tracker.close();
-        self.tracker.wait().await;
-    }
-
-    /// A projection whose file is gone stops. Its data stays.
-    fn stop_without_file(&mut self) {
-        let files = &self.files;
-        let gone = self
-            .running
-            .extract_if(.., |_, running| !files.contains_key(&running.file));
-        for (name, running) in gone.collect::<Vec<_>>() {
-            self.stop(name, running);
-        }
-    }
-
-    /// A file that has passed every check and now holds another projection leaves the one it held without
-    /// a file.
-    fn stop_replaced(&mut self, file: &str, name: &str) {
-        let replaced = self.running.extract_if(.., |running_name, running| {
-            running.file == file && running_name != name
-        });
-        for (name, running) in replaced.collect::<Vec<_>>() {
-            self.stop(name, running);
-        }
-    }
-
-    fn stop(&mut self, name: String, running: Running) {
-        tracing::info!(
-            projection = name,
-            file = running.file,
-            "module file is gone: stopping"
-        );
-        running.stop.cancel();
-        self.ending.insert(name, running.task);
-    }
-
-    fn consider(&mut self, file: &str, module: &GuestModule) {
-        let name = &module.definition.name;
-        match self.verdict(Module::new(file, module)) {
-            Verdict::Unchanged => self.directory.forget_refused(file),
-            Verdict::Refused { error, hint } => self.refuse(file, error, hint),
-            Verdict::Reload => {
-                self.directory.forget_refused(file);
-                let running = self.running.get(name);
-                // The task's end of the channel lives as long as the task; one that ended is not told.
-                running.map(|running| running.module.send_replace(module.clone()));
+            let deleted = tokio::task::spawn_blocking(move || delete_retired(&shared));
+            if let Ok(Err(error)) = deleted.await {
+                tracing::warn!("{error}; it is tried again when the host starts");
             }
-            Verdict::Start => {
-                self.directory.forget_refused(file);
-                self.stop_replaced(file, name);
-                self.start(file, module);
-            }
-        }
-    }
-
-    fn verdict(&self, new: Module<'_>) -> Verdict {
-        let name = &new.definition.name;
-        if let Some(running) = self.running.get(name) {
-            return verdict::beside(new, Module::new(&running.file, &running.module.borrow()));
-        }
-        match self.shared.folder.generation(name) {
-            Ok(stored) => {
-                verdict::at_start(new, stored.as_ref().map(|stored| &stored.meta.definition))
-            }
-            Err(error) => Verdict::Refused {
-                error: error.to_string(),
-                hint: error.hint(),
-            },
-        }
-    }
-
-    fn start(&mut self, file: &str, module: &GuestModule) {
-        let name = module.definition.name.clone();
-        let stop = self.stop.child_token();
-        let (sender, receiver) = watch::channel(module.clone());
-        let (runner, status) = Runner::new(
-            Arc::clone(&self.shared),
-            self.directory.clone(),
-            file,
-            receiver,
-            stop.clone(),
-        );
-        // A projection that ran before keeps serving its read model until the new run has opened it.
-        let read_model = self.directory.get(&name).and_then(|entry| entry.read_model);
-        self.directory.insert(&name, Entry { status, read_model });
-        tracing::info!(
-            projection = name,
-            version = module.definition.version,
-            digest = module.short_digest(),
-            file,
-            "starting"
-        );
-        let task = self.tracker.spawn(runner.run(self.ending.remove(&name)));
-        let file = file.to_owned();
-        self.running.insert(
-            name,
-            Running {
-                file,
-                module: sender,
-                stop,
-                task,
-            },
-        );
+        };
+        self.ground.tracker.spawn(work);
     }
 
     fn refuse(&self, file: &str, error: String, hint: &str) {
@@ -220,4 +308,13 @@ impl Supervisor {
             },
         });
     }
+}
+
+fn delete_retired(shared: &Shared) -> anyhow::Result<()> {
+    for (projection, number, file) in shared.catalog.files_to_delete()? {
+        shared.folder.delete(&file)?;
+        shared.catalog.file_deleted(&projection, number)?;
+        tracing::info!(projection, generation = number, file, "retired and deleted");
+    }
+    Ok(())
 }

@@ -57,7 +57,7 @@ const MISDEEDS: [(&str, &[&str]); 27] = [
 ];
 
 /// Small enough that breaches come soon.
-const LIMITS: &str = "[limits]\ncall_ms = 1000\nmemory_mib = 64\nchanges_mib = 32\nfind_mib = 8\nlog_lines_per_batch = 10\n";
+const LIMITS: &str = "[limits]\ncall_ms = 1000\nbatch_events = 50\nmemory_mib = 64\nchanges_mib = 32\nfind_mib = 8\nlog_lines_per_batch = 10\n";
 
 /// The lag of a projection that notices nothing. On a machine where nothing else runs it is some milliseconds.
 const BESIDE_WITHIN: Duration = Duration::from_secs(10);

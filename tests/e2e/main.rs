@@ -20,6 +20,7 @@ mod exact_rows;
 mod examples;
 mod faults_together;
 mod freshness;
+mod generations;
 mod host_crashes;
 mod hostile_modules;
 mod isolation;

@@ -135,7 +135,7 @@ fn assert_of_either_module(mut orders: Rows, expected: &Rows) {
 }
 
 /// Ends the watchers also when the test fails in between: a scope waits for all of its threads.
-struct SetOnDrop<'a>(&'a AtomicBool);
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {

@@ -11,6 +11,7 @@
 //! - [`model`]: the rows they must give
 //! - [`guests`]: the built projection modules
 //! - [`host`]: a `foldline run` that can be killed, its folders, its log and its HTTP answers
+//! - [`data`]: what a host left in its data folder
 //! - [`rows`]: all rows of a table, and where they differ from those of the model
 //! - [`wait`]: waiting for a condition, with an end
 
@@ -20,6 +21,7 @@
     reason = "this is test code: a panic is how a test fails, and stderr is where it explains itself"
 )]
 
+pub mod data;
 pub mod guests;
 pub mod host;
 pub mod model;

@@ -31,7 +31,7 @@ struct Accepted {
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     let name = utf8_percent_encode(&arguments.name, NON_ALPHANUMERIC);
     let client = Client::new(&arguments.host);
-    let answer = client.post(&format!("/v1/projections/{name}/accept"))?;
+    let answer = client.post(&format!("/v1/projections/{name}/accept"), &[])?;
     let mut stdout = io::stdout().lock();
     if arguments.json {
         return Ok(writeln!(stdout, "{}", answer.json())?);

@@ -93,10 +93,10 @@ impl Client {
         self.answer(self.authorized(request).call())
     }
 
-    /// Asks for something to be done; nothing but the path says what.
-    pub(crate) fn post(&self, path: &str) -> Result<Answer, CliError> {
+    /// Asks the host to do what `path` says, with `body`.
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CliError> {
         let request = self.agent.post(format!("{}{path}", self.host));
-        self.answer(self.authorized(request).send_empty())
+        self.answer(self.authorized(request).send(body))
     }
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {

@@ -98,6 +98,19 @@ fn records(table: &Table) -> String {
     records.join("\n").trim_end().to_owned()
 }
 
+/// A size for people: `900 bytes`, `12.3 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64 / 1024.0;
+    for unit in units {
+        if size < 1024.0 && bytes >= 1024 {
+            return format!("{size:.1} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{} bytes", grouped(bytes))
+}
+
 /// A cell with text, made safe.
 pub(crate) fn text(text: &str) -> Cell {
     Cell::new(printable(text))
@@ -158,5 +171,13 @@ mod tests {
         ] {
             assert_eq!(grouped(number), shown);
         }
+    }
+
+    #[test]
+    fn sizes_are_shown_in_a_unit_that_fits() {
+        assert_eq!(bytes(900), "900 bytes");
+        assert_eq!(bytes(1024), "1.0 KiB");
+        assert_eq!(bytes(12_900_000), "12.3 MiB");
+        assert_eq!(bytes(5 << 40), "5.0 TiB");
     }
 }

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use clap::Args;
-use foldline::projection::{Problem, RefusedModule, Status};
+use foldline::catalog::GenerationState;
+use foldline::projection::{Generation, Problem, RefusedModule, Status};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,9 @@ use super::output::{grouped, number, printable, shown, table, text};
 
 /// Time between two drawings of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Characters of a progress bar.
+const BAR: u64 = 30;
 
 /// Moves to the top left of a terminal and clears what is below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
@@ -111,6 +115,14 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
         return Ok(());
     }
     projections(&all.projections, out)?;
+    for status in &all.projections {
+        let mut generations = status.generations.iter();
+        let building = generations.find(|one| one.state == GenerationState::Building);
+        if let Some(building) = building {
+            let (name, version) = (printable(&status.name), building.version);
+            writeln!(out, "\n{name} version {version}: {}", progress(building))?;
+        }
+    }
     for module in &all.modules {
         let what = format!("{} {}", module.file, module.verdict);
         problem(&what, &module.problem, out)?;
@@ -174,5 +186,76 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for warning in &status.warnings {
         writeln!(out, "{:<13} {}", "warning", printable(warning))?;
     }
+    generations(&status.generations, out)
+}
+
+fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<()> {
+    let header = [
+        "GEN",
+        "VER",
+        "STATE",
+        "STATUS",
+        "CHECKPOINT",
+        "LAG",
+        "LEFT",
+        "DIGEST",
+        "FILE",
+    ];
+    let mut table = table(header);
+    for generation in generations {
+        table.add_row([
+            number(&generation.number.to_string()),
+            number(&generation.version.to_string()),
+            text(generation.state.as_str()),
+            text(&generation.status.to_string()),
+            number(&grouped(generation.checkpoint)),
+            number(&grouped(generation.lag)),
+            text(&generation.seconds_left.map_or_else(String::new, seconds)),
+            text(generation.digest.get(..8).unwrap_or_default()),
+            text(&generation.file),
+        ]);
+    }
+    if !generations.is_empty() {
+        writeln!(out, "\n{}", shown(&table))?;
+    }
+    for generation in generations {
+        let what = format!("generation {}", generation.number);
+        if generation.state == GenerationState::Building {
+            writeln!(out, "\n{what}: {}", progress(generation))?;
+        }
+        if let Some(from) = generation.started_from {
+            writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
+        }
+        // That of the live one stands above.
+        if let Some(last_error) = &generation.last_error
+            && generation.state != GenerationState::Live
+        {
+            problem(&what, last_error, out)?;
+        }
+    }
     Ok(())
+}
+
+/// How far a generation is, for people: `[######----] 60 %, 600 of 1,000 events, 50/s, 8 s left`.
+fn progress(generation: &Generation) -> String {
+    let (done, lag) = (generation.events_done, generation.lag);
+    let all = (done + lag).max(1);
+    let filled = usize::try_from(done.saturating_mul(BAR) / all).unwrap_or_default();
+    let bar = format!("{:-<1$}", "#".repeat(filled), BAR as usize);
+    let percent = done.saturating_mul(100) / all;
+    let rate = grouped(generation.events_per_second.round() as u64);
+    let left = generation.seconds_left.map(seconds);
+    let left = left.map_or_else(String::new, |left| format!(", {left} left"));
+    let (done, of) = (grouped(done), grouped(done + lag));
+    format!("[{bar}] {percent} %, {done} of {of} events, {rate}/s{left}")
+}
+
+/// A time for people: `12 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let whole = seconds.ceil() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+    }
 }

@@ -81,11 +81,36 @@ fn of_table(new: &Table, live: &Table) -> Vec<String> {
         .iter()
         .filter(|old| new.column(&old.name).is_none());
     found.extend(gone.map(|old| format!("column {} is gone", old.name)));
+    let (key, old_key) = (names(new, &new.key), names(live, &live.key));
+    if key != old_key {
+        found.push(format!("the key is {key}, not {old_key}"));
+    }
+    let (indexes, old_indexes) = (indexes(new), indexes(live));
+    for index in indexes.iter().filter(|index| !old_indexes.contains(index)) {
+        found.push(format!("index on {index} is new"));
+    }
+    for index in old_indexes.iter().filter(|index| !indexes.contains(index)) {
+        found.push(format!("index on {index} is gone"));
+    }
     if found.is_empty() {
-        found.push("the key, the indexes or the order of the columns differ".to_owned());
+        found.push("the order of the columns or of the indexes differs".to_owned());
     }
     let prefix = |phrase| format!("table {}: {phrase}", new.name);
     found.into_iter().map(prefix).collect()
+}
+
+/// Each index by its columns' names.
+fn indexes(table: &Table) -> Vec<String> {
+    let indexes = table.indexes.iter();
+    indexes.map(|index| names(table, index)).collect()
+}
+
+fn names(table: &Table, columns: &[usize]) -> String {
+    let names: Vec<_> = columns
+        .iter()
+        .map(|&i| table.columns[i].name.as_str())
+        .collect();
+    names.join(", ")
 }
 
 fn kind(column: &Column) -> String {
@@ -151,7 +176,18 @@ mod tests {
         );
         assert_eq!(
             after(|d| d.tables[0].indexes = vec![vec![1]]),
-            "table orders: the key, the indexes or the order of the columns differ"
+            "table orders: index on status is new"
+        );
+        assert_eq!(
+            after(|d| d.tables[0].key = vec![1]),
+            "table orders: the key is status, not order_id"
+        );
+        assert_eq!(
+            after(|d| {
+                d.tables[0].columns.swap(0, 1);
+                d.tables[0].key = vec![1];
+            }),
+            "table orders: the order of the columns or of the indexes differs"
         );
         assert_eq!(
             after(|d| d.tables[0].name = "parcels".into()),

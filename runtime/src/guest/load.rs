@@ -96,12 +96,20 @@ impl GuestModule {
     /// # Errors
     /// The first check that failed.
     pub fn load(engine: &Engine, file: &Path, limits: GuestLimits) -> Result<Self, LoadError> {
+        Self::from_bytes(engine, &Self::read(file, limits)?, limits)
+    }
+
+    /// A module file's bytes, if there are not too many.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is too large.
+    pub fn read(file: &Path, limits: GuestLimits) -> Result<Vec<u8>, LoadError> {
         let size = std::fs::metadata(file)?.len() as usize;
         if size > limits.module_bytes {
             let limit = limits.module_bytes;
             return Err(LoadError::TooLarge { size, limit });
         }
-        Self::from_bytes(engine, &std::fs::read(file)?, limits)
+        Ok(std::fs::read(file)?)
     }
 
     /// Checks and compiles a module that is in memory.

@@ -2,21 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
 use super::losses::Losses;
-use super::{RefusedModule, Status};
+use super::{Comparison, Generation, RefusedModule, State, Status};
+use crate::catalog::{GenerationRecord, GenerationState};
 use crate::definition::Definition;
 
-/// One projection as the query side sees it.
+/// One projection as the query side sees it: the generation that is served, and the others.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// What is served.
+    pub live: GenerationEntry,
+    /// What is not.
+    pub others: Vec<GenerationEntry>,
+    /// What the last `verify` found.
+    pub verified: Option<Arc<Comparison>>,
+}
+
+/// One generation as the query side sees it.
+#[derive(Debug, Clone)]
+pub struct GenerationEntry {
+    /// What the catalog says of it.
+    pub record: Arc<GenerationRecord>,
     /// Its status, always current. The read model has reached `checkpoint` when it says so.
     pub status: watch::Receiver<Status>,
-    /// What is served; none until the read model was opened for the first time.
-    pub read_model: Option<Arc<ReadModelFile>>,
+    /// Its rows; empty until the read model was opened for the first time.
+    pub read_model: Arc<OnceLock<Arc<ReadModelFile>>>,
 }
 
 /// Where a committed read model lies and what is in it.
@@ -26,6 +40,37 @@ pub struct ReadModelFile {
     pub path: PathBuf,
     /// Its tables.
     pub definition: Definition,
+}
+
+impl Entry {
+    /// The status of the whole projection.
+    pub fn status(&self) -> Status {
+        let mut status = self.live.status.borrow().clone();
+        let all = self.others.iter().chain([&self.live]);
+        status.generations = all.map(GenerationEntry::generation).collect();
+        status
+            .generations
+            .sort_by_key(|generation| generation.number);
+        status.verified = self.verified.as_deref().cloned();
+        let builds = |generation: &Generation| {
+            generation.state == GenerationState::Building && generation.status == State::CatchingUp
+        };
+        if status.status == State::Live && status.generations.iter().any(builds) {
+            status.status = State::Building;
+        }
+        status
+    }
+
+    /// What is served; none until the read model was opened for the first time.
+    pub fn read_model(&self) -> Option<&Arc<ReadModelFile>> {
+        self.live.read_model.get()
+    }
+}
+
+impl GenerationEntry {
+    fn generation(&self) -> Generation {
+        Generation::of(&self.record, &self.status.borrow())
+    }
 }
 
 /// All projections by name, and the module files that were refused. Cheap to clone and share.
@@ -51,8 +96,7 @@ impl Directory {
     /// All projections' statuses, by name.
     pub fn statuses(&self) -> Vec<Status> {
         let inner = self.read();
-        let entries = inner.projections.values();
-        entries.map(|entry| entry.status.borrow().clone()).collect()
+        inner.projections.values().map(Entry::status).collect()
     }
 
     /// The module files that are not running, by file name.
@@ -76,16 +120,14 @@ impl Directory {
         &self.losses
     }
 
-    /// Adds or replaces a projection.
+    /// Adds or replaces a projection: from one request to the next another generation may be served.
     pub fn insert(&self, name: &str, entry: Entry) {
         self.write().projections.insert(name.to_owned(), entry);
     }
 
-    /// Says which file is served for a projection from now on.
-    pub fn serve(&self, name: &str, read_model: ReadModelFile) {
-        if let Some(entry) = self.write().projections.get_mut(name) {
-            entry.read_model = Some(Arc::new(read_model));
-        }
+    /// Forgets a projection.
+    pub fn remove(&self, name: &str) {
+        self.write().projections.remove(name);
     }
 
     /// Adds or replaces the reason why a module file is not running.

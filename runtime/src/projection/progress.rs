@@ -1,6 +1,7 @@
 //! Tells the outside how far a projection is. It never tells anything that is not committed.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,16 +15,28 @@ use crate::store::Checkpoint;
 /// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Shared by the loop, which commits, and the supervisor, which looks once a second.
+/// A replay of fewer events says nothing about how fast a longer one is.
+const REPLAY_MIN: u64 = 1_000;
+
+/// Shared by the loop, which commits, and the run, which looks at it.
 #[derive(Debug, Clone)]
 pub struct Progress {
     status: watch::Sender<Status>,
+    replay: Arc<Mutex<Option<Replay>>>,
+}
+
+/// What was missed is being read since then, from there.
+#[derive(Debug, Clone, Copy)]
+struct Replay {
+    since: Instant,
+    from: Sequence,
 }
 
 impl Progress {
     /// Speaks through `status`.
     pub fn new(status: watch::Sender<Status>) -> Self {
-        Self { status }
+        let replay = Arc::default();
+        Self { status, replay }
     }
 
     /// Everything up to `through` is committed; `pending` events waited behind it when it was read.
@@ -34,7 +47,17 @@ impl Progress {
             // Never lowered: this may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + pending);
             settle(status);
+            if status.lag == 0
+                && let Some(replay) = self.replay().take()
+            {
+                status.replay_rate = replay.rate(through).or(status.replay_rate);
+            }
         });
+    }
+
+    fn replay(&self) -> MutexGuard<'_, Option<Replay>> {
+        // It is set or taken as a whole.
+        self.replay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The read model is open and served; whether its stream can be read is not known yet.
@@ -47,15 +70,16 @@ impl Progress {
             status.checkpoint = checkpoint.sequence;
             status.last_sequence = status.last_sequence.max(checkpoint.sequence);
             status.lag = status.last_sequence - checkpoint.sequence;
-            for generation in &mut status.generations {
-                generation.checkpoint = checkpoint.sequence;
-            }
         });
     }
 
     /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
     /// with the first commit.
     pub fn started(&self, resume: &Resume) {
+        *self.replay() = Some(Replay {
+            since: Instant::now(),
+            from: resume.after,
+        });
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
@@ -103,13 +127,26 @@ impl Progress {
         });
     }
 
-    /// The rate was measured.
-    pub fn rate(&self, events_per_second: f64) {
+    /// The rates were measured: events that were read, and events that came to the stream, per second.
+    pub fn rates(&self, read: f64, arriving: f64) {
         self.status.send_if_modified(|status| {
-            let changed = (status.events_per_second - events_per_second).abs() >= 0.05;
-            status.events_per_second = events_per_second;
+            let changed = (status.events_per_second - read).abs() >= 0.05;
+            status.events_per_second = read;
+            status.arriving_per_second = arriving;
             changed
         });
+    }
+
+    /// How far it is, and how far the stream goes; none before its run knows both.
+    pub fn place(&self) -> Option<(Sequence, Sequence)> {
+        let status = self.status.borrow();
+        let runs = matches!(status.status, State::CatchingUp | State::Live);
+        runs.then_some((status.checkpoint, status.last_sequence))
+    }
+
+    /// Events per second of the last replay.
+    pub fn replay_rate(&self) -> Option<f64> {
+        self.status.borrow().replay_rate
     }
 
     /// Digest of the module that runs, or ran last.
@@ -122,6 +159,17 @@ impl Progress {
         self.status.borrow().last_error.clone()
     }
 
+    /// The module comes from this file now.
+    pub fn file(&self, file: &str) {
+        self.status
+            .send_modify(|status| file.clone_into(&mut status.file));
+    }
+
+    /// The status, now and from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
     /// The stream it reads was found.
     pub fn found(&self, stream: &str) {
         self.status
@@ -131,6 +179,15 @@ impl Progress {
     /// Its committed checkpoint.
     pub fn checkpoint(&self) -> Sequence {
         self.status.borrow().checkpoint
+    }
+}
+
+impl Replay {
+    /// Events per second, if there were enough of them.
+    fn rate(self, through: Sequence) -> Option<f64> {
+        let events = through.saturating_sub(self.from);
+        let seconds = self.since.elapsed().as_secs_f64();
+        (events >= REPLAY_MIN && seconds > 0.0).then(|| events as f64 / seconds)
     }
 }
 
@@ -159,36 +216,33 @@ fn settle(status: &mut Status) {
     } else {
         State::CatchingUp
     };
-    for generation in &mut status.generations {
-        generation.checkpoint = status.checkpoint;
-    }
 }
 
 fn set_module(status: &mut Status, module: &GuestModule) {
     status.digest = module.digest.to_string();
     status.version = module.definition.version;
-    for generation in &mut status.generations {
-        generation.digest = module.digest.to_string();
-    }
 }
 
-/// Events per second from looks at the checkpoint, one look a second.
+/// Events per second from looks at a sequence that rises, a few looks a second.
 #[derive(Debug, Default)]
 pub struct Rate {
     looks: VecDeque<(Instant, Sequence)>,
 }
 
 impl Rate {
-    /// The rate of the last seconds, with this look.
-    pub fn look(&mut self, now: Instant, checkpoint: Sequence) -> f64 {
-        self.looks.push_back((now, checkpoint));
+    /// The rate of the last seconds, with this look. Time before it began to move does not count.
+    pub fn look(&mut self, now: Instant, sequence: Sequence) -> f64 {
+        if self.looks.iter().all(|&(_, at)| at == sequence) {
+            self.looks.clear();
+        }
+        self.looks.push_back((now, sequence));
         while self.looks.len() > 2 && now - self.looks[1].0 >= RATE_WINDOW {
             self.looks.pop_front();
         }
         let (since, from) = self.looks[0];
         let seconds = (now - since).as_secs_f64();
         if seconds > 0.0 {
-            checkpoint.saturating_sub(from) as f64 / seconds
+            sequence.saturating_sub(from) as f64 / seconds
         } else {
             0.0
         }
@@ -209,5 +263,16 @@ mod tests {
             rate.look(start + Duration::from_secs(second), 100);
         }
         assert_eq!(rate.look(start + Duration::from_secs(20), 100), 0.0);
+    }
+
+    #[test]
+    fn waiting_for_the_first_events_does_not_make_the_rate_smaller() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        for second in 0..4 {
+            rate.look(start + Duration::from_secs(second), 7);
+        }
+        assert_eq!(rate.look(start + Duration::from_secs(4), 107), 100.0);
+        assert_eq!(rate.look(start + Duration::from_secs(5), 307), 150.0);
     }
 }

@@ -13,6 +13,10 @@ use crate::session::Session;
 use crate::source::{LostEvents, SourceError};
 use crate::store::{Checkpoint, StoreError};
 
+/// The last commits of a build that a new read model has its secondary indexes for. They are made while the guest
+/// folds on, which it cannot do in the last commit of all; and a stream that never rests may keep a build at its end.
+const INDEXED_COMMITS: u64 = 4;
+
 /// When a projection that stopped is tried again, if nobody does anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -259,8 +263,7 @@ impl Fold {
     fn commit_if_due(&mut self, more_wait: bool) -> Result<(), Failure> {
         let Some(open) = self.open else { return Ok(()) };
         let session = self.instance.session();
-        if open.pending <= self.commits.events as u64 {
-            // The build is over but for one commit at most. A stream that never rests may keep it there.
+        if open.pending <= INDEXED_COMMITS * self.commits.events as u64 {
             session.build_indexes();
         }
         if !more_wait {
@@ -293,6 +296,18 @@ impl Fold {
         self.checkpoint = next;
         self.progress.committed(open.through.sequence, open.pending);
         Ok(())
+    }
+
+    /// Commits what is folded, and waits until nothing is on its way to the file any more: one that rests may be made
+    /// live, so it has its secondary indexes then.
+    ///
+    /// # Errors
+    /// If it cannot be committed.
+    pub fn rest(&mut self) -> Result<(), Failure> {
+        self.instance.session().build_indexes();
+        self.commit()?;
+        let session = self.instance.session();
+        Ok(session.settle(&self.checkpoint)?)
     }
 
     /// A rejection names its event; anything else is traced to one event by halving. So is the rejection of a guest

@@ -5,14 +5,16 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::brake::{Brake, Wheel};
 use super::progress::Progress;
 use super::recovery::{CommitLimits, Failure, Fold};
+use super::turn::Turn;
 use crate::batch::{Batch, BatchLimits};
 use crate::event::Sequence;
 use crate::guest::{GuestLimits, GuestModule};
@@ -39,6 +41,10 @@ pub struct Task {
     pub resume: Resume,
     /// Says what happened to the outside.
     pub progress: Progress,
+    /// Lets the loop stand for a moment.
+    pub brake: Brake,
+    /// Lets others go first.
+    pub turn: Turn,
     /// What the loop waits for.
     pub inputs: Inputs,
 }
@@ -66,6 +72,8 @@ enum Next {
     /// What waits behind the folded events takes too long to come.
     Commit,
     Apply(Arc<Batch>),
+    /// Another limit was set: look at it.
+    Brake,
 }
 
 impl Task {
@@ -75,6 +83,8 @@ impl Task {
     /// Why it cannot go on; everything before that is committed.
     pub fn run(self, runtime: &Handle) -> Result<(), Failure> {
         let mut inputs = self.inputs;
+        // Before the fold, so that it is given up after it: who rests commits nothing any more.
+        let mut wheel = self.brake.wheel();
         let mut fold = Fold::start(
             self.guest,
             self.session,
@@ -85,13 +95,30 @@ impl Task {
         )?;
         self.progress.started(&self.resume);
         loop {
-            let next = runtime.block_on(inputs.next(fold.due()));
+            let limit = wheel.limit();
+            if let Some(limit) = limit.filter(|&limit| inputs.is_through(limit, fold.sequence())) {
+                fold.rest()?;
+                runtime.block_on(inputs.stand(&mut wheel, limit));
+                if !inputs.stop.is_cancelled() {
+                    continue;
+                }
+            }
+            let next = runtime.block_on(inputs.next(fold.due(), &mut wheel));
             fold = match next {
+                Ok(Next::Brake) => fold,
                 Ok(Next::Apply(batch)) => {
-                    let batch = inputs.fill_up(batch);
+                    let batch = match limit {
+                        Some(limit) => inputs.up_to(limit, batch),
+                        None => Some(inputs.fill_up(batch)),
+                    };
+                    let Some(batch) = batch else { continue };
                     let more_wait = batch.pending() > 0 || inputs.ahead.is_some();
                     let wanted = inputs.wanted(&batch, fold.sequence());
-                    fold.apply(&wanted, more_wait)?
+                    let (began, at_work) = (Instant::now(), self.turn.begin());
+                    let fold = fold.apply(&wanted, more_wait && limit.is_none())?;
+                    drop(at_work);
+                    runtime.block_on(inputs.give_way(&self.turn, began.elapsed()));
+                    fold
                 }
                 Ok(Next::Reload(module)) => fold.reload(module)?,
                 Ok(Next::Commit) => {
@@ -109,7 +136,11 @@ impl Task {
 }
 
 impl Inputs {
-    async fn next(&mut self, commit_due: Option<Instant>) -> Result<Next, SourceError> {
+    async fn next(
+        &mut self,
+        commit_due: Option<Instant>,
+        wheel: &mut Wheel,
+    ) -> Result<Next, SourceError> {
         let due = async {
             match commit_due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -129,9 +160,43 @@ impl Inputs {
             Ok(()) = self.module.changed() => {
                 Ok(Next::Reload(self.module.borrow_and_update().clone()))
             }
+            () = wheel.changed() => Ok(Next::Brake),
             batch = batch => Ok(Next::Apply(batch?)),
             () = due => Ok(Next::Commit),
         }
+    }
+
+    /// Whether nothing up to `limit` is left to apply.
+    fn is_through(&self, limit: Sequence, sequence: Sequence) -> bool {
+        let next = self.ahead.as_ref();
+        let next = next.and_then(|batch| batch.sequences().first().copied());
+        sequence >= limit || next.is_some_and(|next| next > limit)
+    }
+
+    /// Lets others work, unless the loop is to end.
+    async fn give_way(&self, turn: &Turn, worked: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = turn.end(worked) => {}
+        }
+    }
+
+    /// Stands until the limit is another one, or the loop is to end.
+    async fn stand(&self, wheel: &mut Wheel, limit: Sequence) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = wheel.stand(limit) => {}
+        }
+    }
+
+    /// The part of a batch that does not lie behind the limit, if there is one; the rest waits.
+    fn up_to(&mut self, limit: Sequence, batch: Arc<Batch>) -> Option<Arc<Batch>> {
+        let within = batch.sequences().partition_point(|&s| s <= limit);
+        if within == batch.len() {
+            return Some(batch);
+        }
+        self.ahead = Some(Arc::new(batch.slice(within..batch.len())));
+        (within > 0).then(|| Arc::new(batch.slice(0..within)))
     }
 
     /// Joins batches that already wait: one call of the guest and one commit for all of them.

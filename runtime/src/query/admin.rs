@@ -100,8 +100,7 @@ pub(super) async fn projection(
 ) -> Result<Json<Status>, HttpProblem> {
     let name = target::segment(&uri, 2)?;
     let entry = target::entry(&state.directory, &name)?;
-    let status = entry.status.borrow().clone();
-    Ok(Json(status))
+    Ok(Json(entry.status()))
 }
 
 /// What `accept` answers.
@@ -140,12 +139,18 @@ pub(super) async fn accept(
 
 pub(super) async fn unknown_route(uri: Uri) -> HttpProblem {
     HttpProblem::not_found(format!("nothing is served at {}", uri.path())).hint(
-        "there are /livez, /readyz, /v1/projections, /v1/projections/{name}, /v1/projections/{name}/accept, \
+        "there are /livez, /readyz, /v1/plan, /v1/projections, /v1/projections/{name}, \
+         /v1/projections/{name}/{rebuild|promote|rollback|diff|verify|pause|resume|remove|accept}, \
          /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
     )
 }
 
 pub(super) async fn unknown_method(request: Request) -> HttpProblem {
     let (method, path) = (request.method(), request.uri().path());
-    HttpProblem::method_not_allowed(format!("{method} is not answered at {path}")).hint("use GET")
+    let use_instead = if method == axum::http::Method::GET {
+        "use POST"
+    } else {
+        "use GET"
+    };
+    HttpProblem::method_not_allowed(format!("{method} is not answered at {path}")).hint(use_instead)
 }

@@ -1,21 +1,31 @@
 //! Waiting until a read model contains an event: how clients read what they have just written.
 
+use std::time::Instant;
+
 use super::HttpProblem;
 use super::params::Freshness;
 use crate::projection::directory::Entry;
 use crate::projection::{State, Status};
 
-/// Returns when the projection's checkpoint has reached the sequence asked for, at once if it asks for none.
-pub(super) async fn reached(entry: &Entry, freshness: Freshness) -> Result<(), HttpProblem> {
+/// Returns when the projection's checkpoint has reached the sequence asked for, at once if it asks for none. The wait
+/// began with the request.
+pub(super) async fn reached(
+    entry: &Entry,
+    freshness: Freshness,
+    began: Instant,
+) -> Result<(), HttpProblem> {
     let wanted = freshness.min_sequence;
-    let mut status = entry.status.clone();
+    let left = freshness.timeout.saturating_sub(began.elapsed());
+    let mut status = entry.live.status.clone();
     // A stopped projection goes nowhere, and a host that drains must not wait for its clients.
-    let decided = |status: &Status| status.checkpoint >= wanted || status.status == State::Stopped;
-    let waited = tokio::time::timeout(freshness.timeout, status.wait_for(decided)).await;
+    let decided = |status: &Status| {
+        status.checkpoint >= wanted || matches!(status.status, State::Stopped | State::Paused)
+    };
+    let waited = tokio::time::timeout(left, status.wait_for(decided)).await;
     if matches!(waited, Ok(Ok(status)) if status.checkpoint >= wanted) {
         return Ok(());
     }
-    Err(not_reached(&entry.status.borrow(), freshness))
+    Err(not_reached(&entry.live.status.borrow(), freshness))
 }
 
 /// The answer for a read model that is not there yet.

@@ -1,5 +1,6 @@
 //! Rows of read models.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -83,17 +84,35 @@ impl Request {
     }
 }
 
+/// Reads what is served, and once more when another generation was served in between: an answer never shows less
+/// than one that was given before.
 async fn read(state: &QueryState, request: Request) -> Result<Response, HttpProblem> {
-    let mut target = Target::find(&state.directory, &request.uri)?;
-    let mut query = request.query(&target)?;
+    let (request, began) = (Arc::new(request), Instant::now());
+    loop {
+        let target = Target::find(&state.directory, &request.uri)?;
+        let answer = read_target(state, target.clone(), &request, began).await;
+        let is_served = |now: &Target| Arc::ptr_eq(&now.file, &target.file);
+        match Target::find(&state.directory, &request.uri) {
+            Ok(now) if is_served(&now) => return answer,
+            // The next look says what is there now; generations change far more slowly than rows are read.
+            _ => {}
+        }
+    }
+}
+
+async fn read_target(
+    state: &QueryState,
+    target: Target,
+    request: &Arc<Request>,
+    began: Instant,
+) -> Result<Response, HttpProblem> {
+    let query = request.query(&target)?;
     if query.freshness.min_sequence > 0 {
-        freshness::reached(&target.entry, query.freshness).await?;
-        // Another file may be served by now, with other columns.
-        target = Target::find(&state.directory, &request.uri)?;
-        query = request.query(&target)?;
+        freshness::reached(&target.entry, query.freshness, began).await?;
     }
     let served = state.served.clone();
     let turn = served.turn(&target).await?;
+    let request = Arc::clone(request);
     let work = move || {
         Read {
             target: &target,
@@ -149,7 +168,7 @@ impl Read<'_> {
         if sequence(checkpoint) >= self.query.freshness.min_sequence {
             return Ok(());
         }
-        let status = self.target.entry.status.borrow();
+        let status = self.target.entry.live.status.borrow();
         Err(freshness::not_reached(&status, self.query.freshness).at(sequence(checkpoint)))
     }
 

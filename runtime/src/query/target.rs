@@ -24,7 +24,10 @@ impl Target {
     pub(super) fn find(directory: &Directory, uri: &Uri) -> Result<Self, HttpProblem> {
         let name = segment(uri, 2)?;
         let entry = entry(directory, &name)?;
-        let file = entry.read_model.clone().ok_or_else(|| not_open(&entry))?;
+        let file = entry
+            .read_model()
+            .cloned()
+            .ok_or_else(|| not_open(&entry))?;
         let wanted = segment(uri, 3)?;
         let tables = &file.definition.tables;
         let Some(table) = tables.iter().position(|table| table.name == wanted) else {
@@ -79,7 +82,7 @@ pub(super) fn entry(directory: &Directory, name: &str) -> Result<Entry, HttpProb
 }
 
 fn not_open(entry: &Entry) -> HttpProblem {
-    let status = entry.status.borrow();
+    let status = entry.live.status.borrow();
     let state = format!("projection {} is {}", status.name, status.status);
     match &status.last_error {
         Some(problem) => HttpProblem::not_open(format!("{state}: {}", problem.error)).hint(

@@ -1,6 +1,6 @@
 //! The HTTP interface over hand-made read models.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::{QueryState, router};
-use crate::projection::directory::{Directory, Entry, ReadModelFile};
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
+use crate::projection::directory::{Directory, Entry, GenerationEntry, ReadModelFile};
 use crate::projection::{State, Status};
 use crate::store::sqlite::reader::fixture::{Fixture, definition};
+use crate::supervisor::Supervision;
 
 mod freshness;
 mod projections;
@@ -67,13 +69,45 @@ fn status(name: &str, state: State) -> Status {
         last_sequence: 42,
         lag: 0,
         events_per_second: 0.0,
+        arriving_per_second: 0.0,
+        replay_rate: None,
         reloads: 0,
+        promote: Default::default(),
         generations: Vec::new(),
+        verified: None,
         tables: vec!["orders".into(), "stock".into()],
         dead_letters: 0,
         held_keys: 0,
         last_error: None,
         warnings: Vec::new(),
+    }
+}
+
+/// A projection whose only generation is live.
+fn entry(status: watch::Receiver<Status>, read_model: Option<ReadModelFile>) -> Entry {
+    let live = GenerationEntry {
+        record: Arc::new(GenerationRecord {
+            number: 1,
+            version: 1,
+            digest: "ab".into(),
+            file: "order-summary/v1-ab.db".into(),
+            definition: definition(),
+            state: GenerationState::Live,
+            purpose: Purpose::Promote,
+            started_from: None,
+            created: "2026-01-01T00:00:00Z".into(),
+            promoted: None,
+            retired: None,
+            failure: None,
+            replay_rate: None,
+        }),
+        status,
+        read_model: Arc::new(read_model.map_or_else(OnceLock::new, |file| Arc::new(file).into())),
+    };
+    Entry {
+        live,
+        others: Vec::new(),
+        verified: None,
     }
 }
 
@@ -87,13 +121,7 @@ impl Host {
             path: fixture.path(),
             definition: definition(),
         };
-        directory.insert(
-            "order-summary",
-            Entry {
-                status: receiver,
-                read_model: Some(Arc::new(read_model)),
-            },
-        );
+        directory.insert("order-summary", entry(receiver, Some(read_model)));
         Self {
             fixture,
             directory,
@@ -102,8 +130,19 @@ impl Host {
         }
     }
 
+    /// Another generation takes the place of the live one.
+    fn serve(&self, file: ReadModelFile) {
+        let entry = entry(self.status.subscribe(), Some(file));
+        self.directory.insert("order-summary", entry);
+    }
+
+    fn state(&self) -> QueryState {
+        let nobody = Supervision::without_supervisor();
+        QueryState::new(self.directory.clone(), nobody, self.token)
+    }
+
     fn router(&self) -> Router {
-        router(QueryState::new(self.directory.clone(), self.token))
+        router(self.state())
     }
 
     async fn get(&self, uri: &str) -> Answer {
@@ -135,11 +174,7 @@ impl Host {
     /// Another projection, without a read model.
     fn also(&self, name: &str, state: State) -> watch::Sender<Status> {
         let (sender, receiver) = watch::channel(status(name, state));
-        let entry = Entry {
-            status: receiver,
-            read_model: None,
-        };
-        self.directory.insert(name, entry);
+        self.directory.insert(name, entry(receiver, None));
         sender
     }
 }

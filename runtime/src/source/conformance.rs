@@ -312,6 +312,18 @@ pub(super) async fn the_time_of_an_event_is_the_one_it_is_read_with(fixture: imp
     assert_eq!(time(3).await, Ok(None));
 }
 
+pub(super) async fn a_time_is_the_sequence_of_the_first_event_from_then_on(fixture: impl Fixture) {
+    fixture.publish_numbers(5).await;
+    let events = take(&mut fixture.read(0).await, 5).await;
+    let at = async |time| fixture.source().sequence_at(STREAM, time).await.unwrap();
+    assert_eq!(at(0).await, 1);
+    assert_eq!(at(events[2].time).await, 3);
+    assert_eq!(at(events[2].time + 1).await, 4);
+    assert_eq!(at(events[4].time + 1).await, 6);
+    fixture.purge_before(3).await;
+    assert_eq!(at(events[0].time).await, 3);
+}
+
 pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
     fixture.create_stream("PAYMENTS", &["payments.>"]).await;
     let find = async |filters: &[&str]| {
@@ -391,6 +403,7 @@ macro_rules! event_source_conformance {
             the_state_tells_first_and_last_sequence,
             the_state_tells_when_the_oldest_event_was_stored,
             the_time_of_an_event_is_the_one_it_is_read_with,
+            a_time_is_the_sequence_of_the_first_event_from_then_on,
             the_stream_is_found_by_its_subjects,
             a_stream_that_is_not_there_is_named,
             streams_that_do_not_keep_events_are_refused,

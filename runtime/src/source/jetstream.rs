@@ -84,6 +84,14 @@ impl EventSource for JetStreamSource {
         Box::pin(lookup::event_time(&self.live, stream, sequence))
     }
 
+    fn sequence_at<'a>(
+        &'a self,
+        stream: &'a str,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<Sequence, SourceError>> {
+        Box::pin(consumer::sequence_at(&self.live, stream, time))
+    }
+
     fn read<'a>(
         &'a self,
         stream: &'a str,

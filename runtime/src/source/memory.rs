@@ -245,6 +245,15 @@ impl EventSource for MemorySource {
         futures::future::ready(time).boxed()
     }
 
+    fn sequence_at<'a>(
+        &'a self,
+        stream: &'a str,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<Sequence, SourceError>> {
+        let sequence = self.with_stream(stream, |stream| Ok(stream.sequence_at(time)));
+        futures::future::ready(sequence).boxed()
+    }
+
     fn read<'a>(
         &'a self,
         stream: &'a str,

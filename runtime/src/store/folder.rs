@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! data/foldline.lock                          who uses the folder
+//! data/catalog.db                             projections, generations and modules: see [`crate::catalog`]
 //! data/order-summary/v2-9f86d081.db           version 2, built by the module whose digest begins so
+//! data/order-summary/v2-9f86d081.2.db         the same, built once more
 //! ```
 
 use std::fmt;
@@ -164,30 +166,84 @@ impl DataFolder {
             .max_by_key(|file| (file.meta.definition.version, file.meta.created.clone())))
     }
 
-    /// Opens the projection's read model, or makes an empty one where it has none.
+    /// Opens the read model of a generation, or makes an empty one where its file is not there (yet).
     ///
     /// # Errors
     /// [`StoreError::WrongFile`] when the one that is there was built by another definition.
     pub fn open_or_create(
         &self,
+        file: &str,
         definition: &Definition,
         digest: &str,
-    ) -> Result<(PathBuf, SqliteStore), StoreError> {
-        if let Some(found) = self.generation(&definition.name)? {
-            let store = SqliteStore::open(&found.path, definition)?;
-            return Ok((found.path, store));
+    ) -> Result<SqliteStore, StoreError> {
+        let path = self.path_of(file);
+        if path.exists() {
+            return SqliteStore::open(&path, definition);
         }
-        let path = self.path_for(definition, digest);
-        let store = SqliteStore::create(&path, definition, digest)?;
-        Ok((path, store))
+        SqliteStore::create(&path, definition, digest)
     }
 
-    /// Where a generation belongs that the module with this digest builds.
-    pub fn path_for(&self, definition: &Definition, digest: &str) -> PathBuf {
-        let digits: String = digest.chars().take(DIGEST_DIGITS).collect();
-        let name = format!("v{}-{digits}.db", definition.version);
-        self.path.join(&definition.name).join(name)
+    /// Where a generation's file is.
+    pub fn path_of(&self, file: &str) -> PathBuf {
+        self.path.join(file)
     }
+
+    /// A free name, within this folder, for a generation that the module with this digest builds.
+    pub fn free_name(
+        &self,
+        definition: &Definition,
+        digest: &str,
+        is_taken: impl Fn(&str) -> bool,
+    ) -> String {
+        let first = file_name(definition, digest, 1);
+        let further = (2..).map(|build| file_name(definition, digest, build));
+        let is_free = |name: &String| !is_taken(name) && !self.path.join(name).exists();
+        std::iter::once(first.clone())
+            .chain(further)
+            .find(is_free)
+            .unwrap_or(first)
+    }
+
+    /// The file's name within this folder.
+    pub fn name_of(&self, path: &Path) -> String {
+        let name = path.strip_prefix(&self.path).unwrap_or(path);
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Deletes a generation's file with everything that SQLite keeps beside it, and its folder when it was the last.
+    ///
+    /// # Errors
+    /// If something of it cannot be deleted.
+    pub fn delete(&self, file: &str) -> Result<(), StoreError> {
+        let path = self.path_of(file);
+        super::sqlite::remove_with_companions(&path)?;
+        if let Some(folder) = path.parent() {
+            // It stays when something else is in it.
+            let _not_empty = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a generation's file and of its log.
+    pub fn size_of(&self, file: &str) -> u64 {
+        let size = |suffix: &str| {
+            let path = format!("{}{suffix}", self.path_of(file).display());
+            fs::metadata(path).map_or(0, |file| file.len())
+        };
+        size("") + size("-wal")
+    }
+}
+
+/// `order-summary/v2-9f86d081.db`, and with a number for builds after the first.
+fn file_name(definition: &Definition, digest: &str, build: u32) -> String {
+    let digits: String = digest.chars().take(DIGEST_DIGITS).collect();
+    let build = if build > 1 {
+        format!(".{build}")
+    } else {
+        String::new()
+    };
+    let (name, version) = (&definition.name, definition.version);
+    format!("{name}/v{version}-{digits}{build}.db")
 }
 
 fn holder(lock: &mut File) -> Option<Holder> {
@@ -212,13 +268,17 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether a file is named like a generation: `v<version>-<digits of the digest>.db`.
+/// Whether a file is named like a generation: `v<version>-<digits of the digest>[.<build>].db`.
 fn is_generation(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let parts = name
         .and_then(|name| name.strip_prefix('v')?.strip_suffix(".db"))
         .and_then(|middle| middle.split_once('-'));
     parts.is_some_and(|(version, digest)| {
+        let digest = match digest.split_once('.') {
+            Some((digest, build)) if build.parse::<u32>().is_ok() => digest,
+            _ => digest,
+        };
         version.parse::<u32>().is_ok()
             && digest.len() == DIGEST_DIGITS
             && digest.bytes().all(|b| b.is_ascii_hexdigit())
@@ -244,7 +304,7 @@ mod tests {
             version,
             ..definition()
         };
-        let path = folder.path_for(&definition, DIGEST);
+        let path = folder.path_of(&file_name(&definition, DIGEST, 1));
         SqliteStore::create(&path, &definition, DIGEST).unwrap();
         path
     }
@@ -293,6 +353,23 @@ mod tests {
         let found = folder.generation("conformance").unwrap().unwrap();
         assert_eq!((found.path, found.meta.digest.as_str()), (path, DIGEST));
         assert_eq!(found.meta.definition.version, 10);
+    }
+
+    #[test]
+    fn a_second_build_of_one_module_gets_a_file_of_its_own() {
+        let (_parent, folder) = locked();
+        let definition = definition();
+        let name = |taken: &str| folder.free_name(&definition, DIGEST, |name| name == taken);
+        assert_eq!(name(""), "conformance/v3-01234567.db");
+        create(&folder, 3);
+        assert_eq!(name(""), "conformance/v3-01234567.2.db");
+        assert_eq!(
+            name("conformance/v3-01234567.2.db"),
+            "conformance/v3-01234567.3.db"
+        );
+        assert!(is_generation(Path::new("v3-01234567.2.db")));
+        folder.delete("conformance/v3-01234567.db").unwrap();
+        assert!(!folder.path().join("conformance").exists());
     }
 
     #[test]

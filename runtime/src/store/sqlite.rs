@@ -14,12 +14,14 @@ use crate::definition::Definition;
 use crate::value::{Row, Value};
 
 mod checkpoint;
+pub mod compare;
 mod file;
 mod meta;
 pub mod reader;
 mod row;
 mod schema;
 
+pub(super) use file::remove_with_companions;
 pub use meta::{Meta, read_meta};
 use schema::Statements;
 

@@ -1,43 +1,49 @@
-//! One projection from its start to its end: attempts, each until something fails, with back-off between.
+//! One generation from its start to its end: attempts, each until something fails, with back-off between.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Backoff;
+use super::message::Message;
 use crate::batch::BatchLimits;
+use crate::catalog::{Catalog, GenerationRecord};
 use crate::config::Config;
 use crate::event::Position;
-use crate::guest::{GuestLimits, GuestModule};
-use crate::projection::directory::{Directory, ReadModelFile};
+use crate::guest::{Engine, GuestLimits, GuestModule};
+use crate::projection::brake::Brake;
+use crate::projection::directory::ReadModelFile;
 use crate::projection::losses::LossGate;
 use crate::projection::progress::{Progress, Rate};
 use crate::projection::recovery::{Failure, Retry};
 use crate::projection::task::{Inputs, Task};
-use crate::projection::{Generation, Problem, State, Status};
+use crate::projection::turn::{Turn, Turns};
+use crate::projection::{Problem, State};
 use crate::session::Session;
-use crate::source::position::{self, OnLostEvents, Resume};
+use crate::source::position::{self, OnLostEvents, Resume, Start};
 use crate::source::shared::SharedReaders;
 use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Checkpoint, ReadModelStore};
 
-/// How often the rate is measured and the stream's end looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The stream's end is asked for with each so-many-th look.
+const LOOKS_PER_QUESTION: u32 = 4;
 
 /// Causes that somebody has to mend outside the host are looked at again after this time: soon enough for a
 /// person who waits for it, seldom enough to cost nothing.
-const LATER: Duration = Duration::from_secs(10);
+pub(super) const LATER: Duration = Duration::from_secs(10);
 
-/// Attempts at an event that reaches the time limit: a machine that stood still is over by then.
-const FEW: u32 = 3;
-
-/// An attempt that ran this long was a success: the next failure starts again at the shortest back-off.
+/// After an attempt that ran this long the next failure starts again at the shortest back-off.
 const STEADY: Duration = Duration::from_secs(10);
 
 /// What all projections of a host have in common.
@@ -50,49 +56,66 @@ pub struct Shared {
     pub batch_limits: BatchLimits,
     /// Where read models lie.
     pub folder: DataFolder,
+    /// What lies there.
+    pub catalog: Catalog,
+    /// Compiles modules.
+    pub engine: Engine,
     /// Where events come from.
     pub source: Arc<dyn EventSource>,
     /// Readers of the streams.
     pub readers: SharedReaders,
+    /// Lets live work go first.
+    pub turns: Turns,
 }
 
-/// Runs one projection.
-pub(super) struct Runner {
-    shared: Arc<Shared>,
-    directory: Directory,
-    name: String,
-    module: watch::Receiver<GuestModule>,
-    progress: Progress,
+/// What a run is given.
+pub(super) struct Run {
+    /// What is common to all.
+    pub(super) shared: Arc<Shared>,
+    /// The generation that is run.
+    pub(super) record: Arc<GenerationRecord>,
+    /// Says how far it is.
+    pub(super) progress: Progress,
+    /// Lets it stand for a moment.
+    pub(super) brake: Brake,
+    /// Lets others go first while it is built.
+    pub(super) turn: Turn,
     /// Where it waits when events are lost.
-    losses: Arc<LossGate>,
-    stop: CancellationToken,
+    pub(super) losses: Arc<LossGate>,
+    /// The module, and the ones that replace it.
+    pub(super) module: watch::Receiver<GuestModule>,
+    /// Filled with the read model's file when that was opened.
+    pub(super) read_model: Arc<OnceLock<Arc<ReadModelFile>>>,
+    /// Ends it at its next commit boundary.
+    pub(super) stop: CancellationToken,
+    /// Whether it was an operator who stopped it.
+    pub(super) paused: Arc<AtomicBool>,
+    /// Where it says that it cannot go on.
+    pub(super) reports: mpsc::Sender<Message>,
+}
+
+/// Runs one generation.
+pub(super) struct Runner {
+    run: Run,
+    name: String,
+}
+
+impl std::ops::Deref for Runner {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        &self.run
+    }
 }
 
 impl Runner {
-    /// A runner that has not started, and the status it will speak through.
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        directory: Directory,
-        file: &str,
-        module: watch::Receiver<GuestModule>,
-        stop: CancellationToken,
-    ) -> (Self, watch::Receiver<Status>) {
-        let status = first_status(file, &module.borrow());
-        let (sender, receiver) = watch::channel(status);
-        let name = receiver.borrow().name.clone();
-        let runner = Self {
-            losses: directory.losses().gate(&name),
-            shared,
-            directory,
-            name,
-            module,
-            progress: Progress::new(sender),
-            stop,
-        };
-        (runner, receiver)
+    /// A runner that has not started.
+    pub(super) fn new(run: Run) -> Self {
+        let name = run.record.definition.name.clone();
+        Self { run, name }
     }
 
-    /// Runs until stopped; begins when `previous`, the last run of the same projection, has ended.
+    /// Runs until stopped; begins when `previous`, the last run of the same generation, has ended.
     pub(super) async fn run(mut self, previous: Option<JoinHandle<()>>) {
         if let Some(previous) = previous {
             // How it ended was said by itself; here it only matters that it has let go of the read model.
@@ -105,21 +128,44 @@ impl Runner {
                 break;
             };
             if started.elapsed() > STEADY {
-                backoff.reset();
+                backoff.shorten();
             }
             self.losses.stopped(failure.lost());
-            let wait = backoff.after(self.retry(&failure));
+            let wait = backoff.after(self.retry(&failure), self.progress.checkpoint());
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
+            if wait.is_none() {
+                self.report(&failure).await;
+            }
             if !self.wait(wait.unwrap_or(Duration::MAX)).await {
                 backoff.reset();
             }
         }
-        self.progress.state(State::Stopped, None);
+        let paused = self.paused.load(Ordering::Relaxed);
+        self.progress.state(
+            if paused {
+                State::Paused
+            } else {
+                State::Stopped
+            },
+            None,
+        );
         tracing::info!(
             projection = self.name,
+            generation = self.record.number,
             checkpoint = self.progress.checkpoint(),
             "stopped"
         );
+    }
+
+    /// Says that it is not tried again by itself.
+    async fn report(&self, failure: &Failure) {
+        let report = Message::Stuck {
+            projection: self.name.clone(),
+            number: self.record.number,
+            failure: failure.into(),
+        };
+        // A host that is stopping does not listen any more, and a new start finds the same.
+        let _not_heard = self.reports.send(report).await;
     }
 
     /// Until the time is over, a new module arrives, or the projection is stopped; whether time was over.
@@ -127,10 +173,10 @@ impl Runner {
         // The loop may have taken up a module before it failed: only another one than that is news.
         let tried = self.progress.digest();
         tokio::select! {
-            () = self.stop.cancelled() => false,
-            () = self.losses.accepted() => false,
-            Ok(module) = self.module.wait_for(|module| *module.digest != tried) => {
-                self.progress.reloaded(&module);
+            () = self.run.stop.cancelled() => false,
+            () = self.run.losses.accepted() => false,
+            Ok(module) = self.run.module.wait_for(|module| *module.digest != tried) => {
+                self.run.progress.reloaded(&module);
                 false
             }
             () = tokio::time::sleep(time) => true,
@@ -168,7 +214,7 @@ impl Runner {
 
     /// Opens, reads, projects, commits, until something fails or it is stopped.
     async fn attempt(&mut self) -> Result<(), Failure> {
-        let module = self.module.borrow_and_update().clone();
+        let module = self.run.module.borrow_and_update().clone();
         // Never given up half way: a run that ended must not still be opening the file.
         let store = self.open(module.clone()).await?;
         let stop = self.stop.clone();
@@ -194,6 +240,8 @@ impl Runner {
             resume,
             limits: self.shared.guest_limits,
             progress: self.progress.clone(),
+            brake: self.brake.clone(),
+            turn: self.turn.clone(),
             inputs: Inputs {
                 subscription,
                 ahead: None,
@@ -214,16 +262,20 @@ impl Runner {
 
     /// Opens the read model, making it where there is none, and serves it.
     async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
-        let shared = Arc::clone(&self.shared);
-        let (path, store) = blocking(move || {
+        let (shared, record) = (Arc::clone(&self.shared), Arc::clone(&self.record));
+        let store = blocking(move || {
+            let definition = &module.definition;
             shared
                 .folder
-                .open_or_create(&module.definition, &module.digest)
+                .open_or_create(&record.file, definition, &module.digest)
         })
         .await??;
-        let definition = (*self.module.borrow().definition).clone();
-        self.directory
-            .serve(&self.name, ReadModelFile { path, definition });
+        self.read_model.get_or_init(|| {
+            Arc::new(ReadModelFile {
+                path: self.shared.folder.path_of(&self.record.file),
+                definition: self.record.definition.clone(),
+            })
+        });
         self.progress.opened(store.checkpoint());
         Ok(store)
     }
@@ -248,11 +300,13 @@ impl Runner {
             (None, None) => source.find_stream(&filters(module)).await?,
         };
         self.progress.found(&stream);
+        let start = self.record.started_from.map(Start::Sequence);
+        let start = start.unwrap_or(settings.start);
         let on_lost = match self.losses.pass() {
             true => OnLostEvents::Accept,
             false => settings.on_lost_events,
         };
-        let resume = position::check(source, &stream, stored, settings.start, on_lost).await?;
+        let resume = position::check(source, &stream, stored, start, on_lost).await?;
         let first = || Checkpoint {
             stream,
             sequence: resume.after,
@@ -297,7 +351,7 @@ impl Runner {
         .await?
     }
 
-    /// Runs the loop on its thread and looks at it once a second.
+    /// Runs the loop on its thread and looks at it now and then.
     async fn supervise(&self, task: Task) -> Result<(), Failure> {
         let stream = task.checkpoint.stream.clone();
         let runtime = tokio::runtime::Handle::current();
@@ -312,17 +366,41 @@ impl Runner {
 
     /// Measures the rate and looks at the stream's end, for as long as it is polled.
     async fn look(&self, stream: &str) -> Infallible {
-        let mut rate = Rate::default();
+        let (mut read, mut arriving) = (Rate::default(), Rate::default());
+        let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for number in 0_u32.. {
             look.tick().await;
-            let checkpoint = self.progress.checkpoint();
-            self.progress.rate(rate.look(Instant::now(), checkpoint));
+            if let Some((checkpoint, last)) = self.progress.place() {
+                let now = Instant::now();
+                let rates = (read.look(now, checkpoint), arriving.look(now, last));
+                self.progress.rates(rates.0, rates.1);
+            }
+            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
+                continue;
+            }
             // The reader reports the same trouble with more detail; here it only means "not now".
             if let Ok(state) = self.shared.source.stream_state(stream).await {
                 self.progress.stream_seen(state.last_sequence);
             }
+            let measured = self.progress.replay_rate();
+            if measured != replay_rate {
+                replay_rate = measured;
+                self.keep_replay_rate(measured).await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// For the next who asks how long a rebuild takes.
+    async fn keep_replay_rate(&self, rate: Option<f64>) {
+        let Some(rate) = rate else { return };
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let number = self.record.number;
+        let kept = blocking(move || shared.catalog.replayed(&name, number, rate)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(projection = self.name, "{error}");
         }
     }
 }
@@ -337,81 +415,4 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.map_err(|panic| Failure::Panic(panic.to_string()))
-}
-
-fn first_status(file: &str, module: &GuestModule) -> Status {
-    let definition = &module.definition;
-    Status {
-        name: definition.name.clone(),
-        version: definition.version,
-        digest: module.digest.to_string(),
-        file: file.to_owned(),
-        status: State::Starting,
-        stream: None,
-        checkpoint: 0,
-        last_sequence: 0,
-        lag: 0,
-        events_per_second: 0.0,
-        reloads: 0,
-        generations: vec![Generation {
-            version: definition.version,
-            digest: module.digest.to_string(),
-            state: "live".into(),
-            checkpoint: 0,
-        }],
-        tables: definition
-            .tables
-            .iter()
-            .map(|table| table.name.clone())
-            .collect(),
-        dead_letters: 0,
-        held_keys: 0,
-        last_error: None,
-        warnings: Vec::new(),
-    }
-}
-
-/// Doubles from the shortest to the longest wait, with jitter so that projections do not knock together.
-struct Backoff {
-    min: Duration,
-    max: Duration,
-    next: Duration,
-    /// Attempts of those that are given up after [`FEW`].
-    few: u32,
-}
-
-impl Backoff {
-    fn new(config: &Config) -> Self {
-        let (min, max) = (config.recovery.restart_min(), config.recovery.restart_max());
-        Self {
-            min,
-            max,
-            next: min,
-            few: 0,
-        }
-    }
-
-    /// How long to wait after a failure; none: until somebody does something.
-    fn after(&mut self, retry: Retry) -> Option<Duration> {
-        match retry {
-            Retry::Soon => Some(self.double()),
-            Retry::AFewTimes => {
-                self.few += 1;
-                (self.few < FEW).then(|| self.double())
-            }
-            Retry::Later => Some(LATER),
-            Retry::Never => None,
-        }
-    }
-
-    fn double(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.max);
-        wait.mul_f64(rand::random_range(0.5..=1.0))
-    }
-
-    fn reset(&mut self) {
-        self.next = self.min;
-        self.few = 0;
-    }
 }

@@ -1,80 +1,106 @@
 //! What a module file means for the projection of its name. Decided before anything changes.
 
+use crate::catalog::GenerationRecord;
 use crate::definition::Definition;
 use crate::guest::GuestModule;
 
 /// What becomes of a module file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing runs under its name, and a read model that exists was built by the same definition.
+    /// There is no read model yet: one is begun, and served from the start.
     Start,
     /// It is what runs.
     Unchanged,
+    /// It is what ran before something else was being built: that is given up.
+    Withdraw,
     /// Same version and definition: swapped in at a commit boundary.
     Reload,
+    /// A read model of its own is built beside the live one.
+    Rebuild,
     /// It may not run; what runs goes on.
-    Refused { error: String, hint: &'static str },
+    Refused { error: String, hint: String },
 }
 
 /// A module as far as a verdict depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Module<'a> {
-    pub(super) file: &'a str,
     pub(super) definition: &'a Definition,
     pub(super) digest: &'a str,
 }
 
 impl<'a> Module<'a> {
-    pub(super) fn new(file: &'a str, module: &'a GuestModule) -> Self {
+    pub(super) fn new(module: &'a GuestModule) -> Self {
         Self {
-            file,
             definition: &module.definition,
             digest: &module.digest,
         }
     }
+
+    pub(super) fn of(record: &'a GenerationRecord) -> Self {
+        Self {
+            definition: &record.definition,
+            digest: &record.digest,
+        }
+    }
 }
 
-/// Compares a module with the one that runs under its name.
-pub(super) fn beside(new: Module<'_>, running: Module<'_>) -> Verdict {
-    if new.file != running.file {
-        return Verdict::Refused {
-            error: format!(
-                "projection {} already runs from {}",
-                new.definition.name, running.file
-            ),
-            hint: "remove one of the two files, or give one projection another name",
-        };
-    }
-    if new.digest == running.digest {
+/// The generations that a projection has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present<'a> {
+    pub(super) live: Module<'a>,
+    /// Building, or failed.
+    pub(super) built: Option<Module<'a>>,
+    pub(super) standby: Option<Module<'a>>,
+}
+
+/// Compares a module with what is there under its name.
+pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
+    let live = present.live;
+    let is = |other: Option<Module<'_>>| other.is_some_and(|other| other.digest == new.digest);
+    if is(present.built) {
         return Verdict::Unchanged;
     }
-    refusal(new.definition, running.definition).unwrap_or(Verdict::Reload)
-}
-
-/// Compares a module with the definition its read model was built by, where there is one.
-pub(super) fn at_start(new: Module<'_>, stored: Option<&Definition>) -> Verdict {
-    stored
-        .and_then(|stored| refusal(new.definition, stored))
-        .unwrap_or(Verdict::Start)
-}
-
-/// Why `new` cannot go on with a read model that `live` built; none if it can.
-fn refusal(new: &Definition, live: &Definition) -> Option<Verdict> {
-    let differences = new.differences(live);
-    if differences.is_empty() {
-        return None;
+    if new.digest == live.digest {
+        // What is built of the live module itself, an operator has asked for.
+        return match present.built {
+            Some(built) if built.definition.version > live.definition.version => Verdict::Withdraw,
+            _ => Verdict::Unchanged,
+        };
     }
-    let hint = if new.version == live.version {
-        "put the old definition back, or count the version up"
+    // After a rollback its file is still there, and must not bring it back.
+    let rolled_back = |standby: &Module<'_>| standby.definition.version > live.definition.version;
+    if is(present.standby.filter(rolled_back)) {
+        return Verdict::Unchanged;
+    }
+    if new.definition.version > live.definition.version {
+        return Verdict::Rebuild;
+    }
+    let differences = new.definition.differences(live.definition);
+    if differences.is_empty() {
+        return Verdict::Reload;
+    }
+    refused(new.definition, &present, &differences.join("; "))
+}
+
+fn refused(new: &Definition, present: &Present<'_>, differences: &str) -> Verdict {
+    let (name, live) = (&new.name, present.live.definition.version);
+    let on_standby = present.standby.map(|standby| standby.definition.version);
+    let hint = if new.version == live {
+        "put the old definition back, or count the version up: it is then built beside the live one"
+            .to_owned()
+    } else if on_standby == Some(new.version) {
+        format!(
+            "version {} is on standby: `foldline rollback {name}` makes it live again",
+            new.version
+        )
     } else {
-        "a module is only reloaded within its version; to change the version, stop the host and move this \
-         projection's data folder away: it is then built from the stream's beginning"
+        format!(
+            "a live version is only followed by a higher one; `foldline rollback {name}` goes back to the generation on \
+             standby, if there is one"
+        )
     };
-    let differences = differences.join("; ");
-    Some(Verdict::Refused {
-        error: format!("{} does not fit its read model: {differences}", new.name),
-        hint,
-    })
+    let error = format!("{name} does not fit its read model: {differences}");
+    Verdict::Refused { error, hint }
 }
 
 #[cfg(test)]
@@ -103,18 +129,22 @@ mod tests {
         }
     }
 
-    fn module<'a>(file: &'a str, definition: &'a Definition, digest: &'a str) -> Module<'a> {
-        Module {
-            file,
-            definition,
-            digest,
+    fn module<'a>(definition: &'a Definition, digest: &'a str) -> Module<'a> {
+        Module { definition, digest }
+    }
+
+    fn alone(live: Module<'_>) -> Present<'_> {
+        Present {
+            live,
+            built: None,
+            standby: None,
         }
     }
 
-    /// The refusal's text.
+    /// The refusal's text and hint.
     fn refused(verdict: Verdict) -> String {
         match verdict {
-            Verdict::Refused { error, .. } => error,
+            Verdict::Refused { error, hint } => format!("{error} {hint}"),
             other => panic!("expected a refusal, got {other:?}"),
         }
     }
@@ -122,43 +152,73 @@ mod tests {
     #[test]
     fn same_version_and_definition_is_a_reload_and_the_same_digest_is_nothing() {
         let one = definition(1, "id");
-        let running = module("a.wasm", &one, "d1");
-        assert_eq!(
-            beside(module("a.wasm", &one, "d2"), running),
-            Verdict::Reload
-        );
-        assert_eq!(beside(running, running), Verdict::Unchanged);
+        let present = alone(module(&one, "d1"));
+        assert_eq!(of(module(&one, "d2"), present), Verdict::Reload);
+        assert_eq!(of(module(&one, "d1"), present), Verdict::Unchanged);
     }
 
     #[test]
-    fn other_versions_and_definitions_are_refused_with_the_difference() {
+    fn a_higher_version_is_built_whatever_its_definition() {
+        let (one, two, three) = (
+            definition(1, "id"),
+            definition(2, "id"),
+            definition(3, "key"),
+        );
+        let present = alone(module(&one, "d1"));
+        assert_eq!(of(module(&two, "d2"), present), Verdict::Rebuild);
+        assert_eq!(of(module(&three, "d3"), present), Verdict::Rebuild);
+        let present = Present {
+            built: Some(module(&two, "d2")),
+            ..present
+        };
+        assert_eq!(of(module(&two, "d2"), present), Verdict::Unchanged);
+        assert_eq!(of(module(&two, "d4"), present), Verdict::Rebuild);
+        assert_eq!(of(module(&three, "d3"), present), Verdict::Rebuild);
+        assert_eq!(of(module(&one, "d1"), present), Verdict::Withdraw);
+    }
+
+    #[test]
+    fn what_is_on_standby_is_not_built_again_after_a_rollback() {
+        let (one, two) = (definition(1, "id"), definition(2, "id"));
+        let rolled_back = Present {
+            standby: Some(module(&two, "d2")),
+            ..alone(module(&one, "d1"))
+        };
+        assert_eq!(of(module(&two, "d2"), rolled_back), Verdict::Unchanged);
+        assert_eq!(of(module(&two, "d3"), rolled_back), Verdict::Rebuild);
+    }
+
+    #[test]
+    fn a_rebuild_of_the_live_module_is_not_withdrawn_by_its_own_file() {
+        let one = definition(1, "id");
+        let rebuilding = Present {
+            built: Some(module(&one, "d1")),
+            ..alone(module(&one, "d1"))
+        };
+        assert_eq!(of(module(&one, "d1"), rebuilding), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn other_definitions_and_lower_versions_are_refused_with_the_difference() {
         let (one, two, other) = (
             definition(1, "id"),
             definition(2, "id"),
             definition(1, "key"),
         );
-        let running = module("a.wasm", &one, "d1");
-        let higher = refused(beside(module("a.wasm", &two, "d2"), running));
-        assert!(higher.contains("version is 2, not 1"), "{higher}");
-        let differs = refused(beside(module("a.wasm", &other, "d2"), running));
+        let differs = refused(of(module(&other, "d2"), alone(module(&one, "d1"))));
         assert!(differs.contains("table orders: column key"), "{differs}");
-    }
-
-    #[test]
-    fn a_name_belongs_to_the_file_that_runs_it() {
-        let one = definition(1, "id");
-        let verdict = beside(module("b.wasm", &one, "d1"), module("a.wasm", &one, "d1"));
-        assert!(refused(verdict).contains("already runs from a.wasm"));
-    }
-
-    #[test]
-    fn a_read_model_is_only_continued_by_its_own_definition() {
-        let (one, two) = (definition(1, "id"), definition(2, "id"));
-        assert_eq!(at_start(module("a.wasm", &one, "d1"), None), Verdict::Start);
-        assert_eq!(
-            at_start(module("a.wasm", &one, "d1"), Some(&one)),
-            Verdict::Start
-        );
-        refused(at_start(module("a.wasm", &one, "d1"), Some(&two)));
+        assert!(differs.contains("count the version up"), "{differs}");
+        let promoted = alone(module(&two, "d2"));
+        let lower = refused(of(module(&one, "d1"), promoted));
+        assert!(lower.contains("version is 1, not 2"), "{lower}");
+        assert!(lower.contains("foldline rollback"), "{lower}");
+        let promoted = Present {
+            standby: Some(module(&one, "d1")),
+            ..promoted
+        };
+        for digest in ["d1", "d3"] {
+            let lower = refused(of(module(&one, digest), promoted));
+            assert!(lower.contains("version 1 is on standby"), "{lower}");
+        }
     }
 }

@@ -51,6 +51,12 @@ impl Host {
         answer.unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// Asks the host to do something; `None` when it does not answer.
+    pub fn post(&self, path: &str) -> Option<Answer> {
+        let request = self.http.post(format!("{}{path}", self.address()));
+        request.send_empty().and_then(answer).ok()
+    }
+
     /// `/v1/projections/{name}`; null while there is no such projection.
     pub fn status(&self, name: &str) -> Value {
         let answer = self.get(&format!("/v1/projections/{name}"));
@@ -137,7 +143,10 @@ impl Host {
 }
 
 fn get(agent: &ureq::Agent, url: &str) -> Result<Answer, ureq::Error> {
-    let mut response = agent.get(url).call()?;
+    answer(agent.get(url).call()?)
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     let text = |name: &str| {
         let value = response.headers().get(name);
         value

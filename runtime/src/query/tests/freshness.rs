@@ -98,6 +98,25 @@ async fn rows_older_than_asked_for_are_never_answered() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_sequence_is_answered_by_the_generation_that_is_served_by_then() {
+    let host = Host::new();
+    let other = Fixture::empty();
+    other.checkpoint(50);
+    let file = ReadModelFile {
+        path: other.path(),
+        definition: definition(),
+    };
+    let (answer, ()) = tokio::join!(host.orders("min_sequence=50&timeout=10s"), async {
+        tokio::task::yield_now().await;
+        // What was live comes as far a moment later than what takes its place.
+        host.serve(file);
+        host.status.send_modify(|status| status.checkpoint = 50);
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("foldline-sequence"), "50");
+}
+
+#[tokio::test]
 async fn another_file_is_read_as_soon_as_it_is_served() {
     let host = Host::new();
     let router = host.router();
@@ -117,6 +136,6 @@ async fn another_file_is_read_as_soon_as_it_is_served() {
         path: other.path(),
         definition: definition(),
     };
-    host.directory.serve("order-summary", file);
+    host.serve(file);
     assert_eq!(ask().await, "50");
 }

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
-use crate::query::{QueryState, serve};
+use crate::query::serve;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -16,7 +16,7 @@ async fn requests_under_way_are_answered_before_the_server_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let state = QueryState::new(host.directory.clone(), None);
+    let state = host.state();
     let server = tokio::spawn(serve(listener, state, shutdown.clone()));
 
     let url =
@@ -52,7 +52,7 @@ async fn clients_beside_a_writer_see_no_error_and_go_forward() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let state = QueryState::new(host.directory.clone(), None);
+    let state = host.state();
     let server = tokio::spawn(serve(listener, state, shutdown.clone()));
     let client = move || {
         let (agent, mut seen) = (ureq::agent(), 42);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Host;
 use crate::query::server::{Limits, serve};
-use crate::query::{QueryState, bound, router};
+use crate::query::{bound, router};
 
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
@@ -161,7 +161,7 @@ async fn beyond_the_most_connections_clients_wait_for_their_turn() {
 #[tokio::test]
 async fn probes_are_answered_however_many_requests_wait() {
     let host = Host::new();
-    let state = QueryState::new(host.directory.clone(), None);
+    let state = host.state();
     let all = u32::try_from(bound::REQUESTS_MAX).unwrap();
     let _waiting = state.requests.clone().try_acquire_many_owned(all).unwrap();
     let server = Server::with(router(state), NEVER).await;

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 
 use super::connection::Connection;
 use super::lookup;
-use crate::event::Sequence;
+use crate::event::{Sequence, Timestamp};
 use crate::source::{Lane, SourceError};
 
 /// The server forgets the consumer after this time without a pull request, should nobody delete it.
@@ -21,7 +21,18 @@ pub(super) async fn create(
     after: Sequence,
     lane: Lane,
 ) -> Result<(Context, Consumer<Config>), SourceError> {
-    let config = consumer_config(after, lane);
+    let start = DeliverPolicy::ByStartSequence {
+        start_sequence: after + 1,
+    };
+    let config = consumer_config(start, format!("Foldline, {lane:?} reader"));
+    create_with(connection, stream, config).await
+}
+
+async fn create_with(
+    connection: &Connection,
+    stream: &str,
+    config: Config,
+) -> Result<(Context, Consumer<Config>), SourceError> {
     let created = connection
         .ask(async |context| {
             let created = context.create_consumer_on_stream(config, stream).await;
@@ -34,14 +45,29 @@ pub(super) async fn create(
     })
 }
 
-fn consumer_config(after: Sequence, lane: Lane) -> Config {
+/// The sequence of the first event stored at `time` or later: where the server lets a consumer begin that asks for this
+/// time. No stream information tells that.
+pub(super) async fn sequence_at(
+    connection: &Connection,
+    stream: &str,
+    time: Timestamp,
+) -> Result<Sequence, SourceError> {
+    let nanoseconds = i128::from(time);
+    let start_time = async_nats::datetime::DateTime::from_unix_timestamp_nanos(nanoseconds)
+        .map_err(|error| connection.no_answer(&error))?;
+    let start = DeliverPolicy::ByStartTime { start_time };
+    let config = consumer_config(start, "Foldline, looking up a time".into());
+    let (context, consumer) = create_with(connection, stream, config).await?;
+    let _deleted_at_the_end = ConsumerGuard::new(context, &consumer);
+    Ok(consumer.cached_info().delivered.stream_sequence + 1)
+}
+
+fn consumer_config(start: DeliverPolicy, description: String) -> Config {
     Config {
         // A name of our own, so that whoever lists the stream's consumers sees whose it is.
         name: Some(format!("foldline-{:016x}", rand::random::<u64>())),
-        description: Some(format!("Foldline, {lane:?} reader")),
-        deliver_policy: DeliverPolicy::ByStartSequence {
-            start_sequence: after + 1,
-        },
+        description: Some(description),
+        deliver_policy: start,
         ack_policy: AckPolicy::None,
         replay_policy: ReplayPolicy::Instant,
         memory_storage: true,

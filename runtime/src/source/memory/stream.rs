@@ -65,6 +65,13 @@ impl Stream {
         (event.sequence == sequence).then_some(event.time)
     }
 
+    /// Sequence of the first event stored at `time` or later; the one behind the last event when none was.
+    pub(super) fn sequence_at(&self, time: Timestamp) -> Sequence {
+        let later = self.events.partition_point(|event| event.time < time);
+        let found = self.events.get(later).map(|event| event.sequence);
+        found.unwrap_or(self.last_sequence + 1)
+    }
+
     /// Number of events behind `sequence`.
     pub(super) fn pending(&self, sequence: Sequence) -> u64 {
         (self.events.len() - self.index_after(sequence)) as u64

@@ -113,7 +113,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
+/// Deletes a database with everything that SQLite keeps beside it.
+pub(in crate::store) fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let file = beside(path, suffix);
         match fs::remove_file(&file) {

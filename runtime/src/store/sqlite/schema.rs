@@ -170,7 +170,7 @@ fn conditions(table: &Table, columns: &[usize]) -> String {
     conditions.join(" AND ")
 }
 
-fn names(table: &Table, columns: &[usize]) -> Vec<String> {
+pub(super) fn names(table: &Table, columns: &[usize]) -> Vec<String> {
     columns
         .iter()
         .map(|&i| quoted(&table.columns[i].name))
@@ -178,6 +178,6 @@ fn names(table: &Table, columns: &[usize]) -> Vec<String> {
 }
 
 /// An identifier as SQL text. Checked names hold no quote, but may well be words of SQL.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Engine, GuestLimits, GuestModule, LoadError};
@@ -19,6 +20,8 @@ pub enum Finding {
         file: String,
         /// The module.
         module: GuestModule,
+        /// The file's bytes.
+        bytes: Arc<[u8]>,
     },
     /// A file that did not.
     Refused {
@@ -26,6 +29,11 @@ pub enum Finding {
         file: String,
         /// Why not.
         error: LoadError,
+    },
+    /// A file of which nothing can be said yet: it may still be being written.
+    Unfinished {
+        /// File name in the folder.
+        file: String,
     },
     /// A file that is gone.
     Removed {
@@ -35,7 +43,7 @@ pub enum Finding {
 }
 
 /// What is known of the folder.
-pub struct Catalog {
+pub struct ModulesFolder {
     engine: Engine,
     dir: PathBuf,
     limits: GuestLimits,
@@ -51,8 +59,8 @@ struct Stamp {
     identity: (u64, i64, i64),
 }
 
-impl Catalog {
-    /// A catalog of `dir` that has not looked yet.
+impl ModulesFolder {
+    /// The folder `dir` that has not looked yet.
     pub fn new(engine: Engine, dir: PathBuf, limits: GuestLimits) -> Self {
         Self {
             engine,
@@ -80,22 +88,31 @@ impl Catalog {
             if self.seen.get(&file) == Some(&stamp) {
                 continue;
             }
-            match GuestModule::load(&self.engine, &self.dir.join(&file), self.limits) {
-                Err(error) if is_gone(&error) || may_be_unfinished(&error, stamp, looked) => {
+            match self.load(&file) {
+                Err(error) if is_gone(&error) => continue,
+                Err(error) if may_be_unfinished(&error, stamp, looked) => {
+                    findings.push(Finding::Unfinished { file });
                     continue;
                 }
                 Err(error) => findings.push(Finding::Refused {
                     file: file.clone(),
                     error,
                 }),
-                Ok(module) => findings.push(Finding::Loaded {
+                Ok((module, bytes)) => findings.push(Finding::Loaded {
                     file: file.clone(),
                     module,
+                    bytes,
                 }),
             }
             self.seen.insert(file, stamp);
         }
         Ok(findings)
+    }
+
+    fn load(&self, file: &str) -> Result<(GuestModule, Arc<[u8]>), LoadError> {
+        let bytes = GuestModule::read(&self.dir.join(file), self.limits)?;
+        let module = GuestModule::from_bytes(&self.engine, &bytes, self.limits)?;
+        Ok((module, bytes.into()))
     }
 
     fn removed(&mut self, present: &BTreeMap<String, Stamp>) -> Vec<Finding> {

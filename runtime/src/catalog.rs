@@ -1,0 +1,198 @@
+//! The catalog: which projections and generations there are, and every module that ran. `data/catalog.db`.
+//!
+//! It is the truth about a data folder; the files of read models only say how far they have come. A generation
+//! moves between its states in one transaction each, which a power cut cannot undo:
+//!
+//! | state | what it is | becomes |
+//! |---|---|---|
+//! | `building` | replays the stream beside the live one | `live` by [`Catalog::make_live`], `failed` by [`Catalog::fail`], `retired` when another one is built instead |
+//! | `live` | is served; at most one of a projection | `standby` when another one is made live, or `retired` where none is kept |
+//! | `standby` | was live before, and keeps advancing; at most one | `live` by a rollback, `retired` by the next promotion |
+//! | `failed` | was building and cannot go on | `retired` when another one is built |
+//! | `retired` | is no more: its file is deleted, the entry stays as history | nothing |
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+mod generations;
+mod modules;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use generations::{NewGeneration, Purpose};
+pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
+
+/// The catalog's file in the data folder.
+const FILE: &str = "catalog.db";
+
+/// Counts up when the tables change.
+const FORMAT: i32 = 1;
+
+/// How long to wait for a lock that another program holds on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+CREATE TABLE projections (
+  name TEXT PRIMARY KEY,
+  file TEXT,
+  paused INTEGER NOT NULL DEFAULT 0,
+  generations INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE generations (
+  projection TEXT NOT NULL REFERENCES projections (name) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  file TEXT NOT NULL,
+  definition TEXT NOT NULL,
+  state TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  started_from INTEGER,
+  created TEXT NOT NULL,
+  promoted TEXT,
+  retired TEXT,
+  failure TEXT,
+  replay_rate REAL,
+  deleted INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (projection, number)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX one_live ON generations (projection) WHERE state = 'live';
+CREATE UNIQUE INDEX one_standby ON generations (projection) WHERE state = 'standby';
+CREATE UNIQUE INDEX one_building ON generations (projection) WHERE state IN ('building', 'failed');
+CREATE TABLE modules (
+  digest TEXT PRIMARY KEY,
+  projection TEXT NOT NULL,
+  file TEXT NOT NULL,
+  stored TEXT NOT NULL,
+  bytes BLOB NOT NULL
+);
+";
+
+/// Why the catalog cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The database failed: full disk, no permission, damaged file.
+    #[error("{file}: {source}")]
+    Sqlite {
+        /// The catalog's file.
+        file: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// It was written by another Foldline.
+    #[error("{file} has format {found}, and this Foldline knows only {FORMAT}")]
+    Format {
+        /// The catalog's file.
+        file: String,
+        /// Its format.
+        found: i32,
+    },
+    /// A module that should be in it is not.
+    #[error("{file} does not hold the module {digest}")]
+    NoModule {
+        /// The catalog's file.
+        file: String,
+        /// Digest of the module.
+        digest: String,
+    },
+}
+
+impl CatalogError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => {
+                "free some disk space, or let the host's user write to the data folder; a damaged catalog can be \
+                 moved away: the newest read model of each projection is then taken over"
+            }
+            Self::Format { .. } => "run the version of Foldline that wrote it, or a later one",
+            Self::NoModule { .. } => "put the module's file back into the modules folder",
+        }
+    }
+}
+
+/// The catalog of one data folder. Each call blocks for one small transaction, that is for one write to the disk.
+#[derive(Debug)]
+pub struct Catalog {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Catalog {
+    /// Opens the catalog of a data folder, making an empty one where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read and written, or is of another format.
+    pub fn open(folder: &Path) -> Result<Self, CatalogError> {
+        let path = folder.join(FILE);
+        let opened = open(&path);
+        let (connection, found) = opened.map_err(|source| error(&path, source))?;
+        if found != FORMAT {
+            let file = path.display().to_string();
+            return Err(CatalogError::Format { file, found });
+        }
+        Ok(Self {
+            path,
+            connection: Mutex::new(connection),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic in between rolls the open transaction back.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything in `work` happens, or nothing.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, CatalogError> {
+        let run = || {
+            let mut connection = self.lock();
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        run().map_err(|source| error(&self.path, source))
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, CatalogError> {
+        work(&self.lock()).map_err(|source| error(&self.path, source))
+    }
+}
+
+fn error(path: &Path, source: rusqlite::Error) -> CatalogError {
+    let file = path.display().to_string();
+    CatalogError::Sqlite { file, source }
+}
+
+/// The open catalog, and its format.
+fn open(path: &Path) -> rusqlite::Result<(Connection, i32)> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Unlike a read model's commit, nothing can repeat what a power cut would undo here.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let format: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format != 0 {
+        drop(transaction);
+        return Ok((connection, format));
+    }
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok((connection, FORMAT))
+}

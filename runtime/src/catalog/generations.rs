@@ -1,0 +1,276 @@
+//! How generations come, change and go: one transaction each.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, CatalogError, GenerationState};
+use crate::definition::Definition;
+use crate::event::Sequence;
+use crate::projection::Problem;
+use crate::telemetry;
+
+/// Retired generations that are remembered for each projection; older ones are forgotten.
+const RETIRED_MAX: u32 = 20;
+
+/// What a building generation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// To take the live one's place.
+    Promote,
+    /// To be compared with the live one, and then be gone.
+    Verify,
+}
+
+impl ToSql for Purpose {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Promote => "promote".into(),
+            Self::Verify => "verify".into(),
+        })
+    }
+}
+
+impl FromSql for Purpose {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "promote" => Ok(Self::Promote),
+            "verify" => Ok(Self::Verify),
+            other => Err(FromSqlError::Other(format!("no purpose: {other:?}").into())),
+        }
+    }
+}
+
+/// A generation that does not exist yet.
+#[derive(Debug, Clone)]
+pub struct NewGeneration<'a> {
+    /// What builds it.
+    pub definition: &'a Definition,
+    /// Digest of the module that builds it; the module must be stored.
+    pub digest: &'a str,
+    /// Its file within the data folder, which need not exist.
+    pub file: &'a str,
+    /// [`GenerationState::Live`] for a projection's first one, else [`GenerationState::Building`].
+    pub state: GenerationState,
+    /// What it is built for.
+    pub purpose: Purpose,
+    /// Where it starts, if not where the projection usually does.
+    pub started_from: Option<Sequence>,
+}
+
+impl Catalog {
+    /// Enters a projection, or the module file that it was given last.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn set_module_file(&self, projection: &str, file: &str) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "INSERT INTO projections (name, file) VALUES (?1, ?2)
+                       ON CONFLICT (name) DO UPDATE SET file = ?2";
+            transaction.execute(sql, [projection, file]).map(drop)
+        })
+    }
+
+    /// Enters a generation; one that was building, or has failed, is retired for it. Gives its number.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn add(&self, new: &NewGeneration<'_>) -> Result<u32, CatalogError> {
+        let definition = self.json(new.definition)?;
+        let projection = &new.definition.name;
+        self.write(|transaction| {
+            retire(transaction, projection, "state IN ('building', 'failed')")?;
+            let sql = "UPDATE projections SET generations = generations + 1 WHERE name = ?
+                       RETURNING generations";
+            let number: u32 = transaction.query_row(sql, [projection], |row| row.get(0))?;
+            let now = telemetry::now();
+            let promoted = (new.state == GenerationState::Live).then_some(&now);
+            transaction.execute(
+                "INSERT INTO generations (projection, number, version, digest, file, definition, state, purpose,
+                 started_from, created, promoted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    projection,
+                    number,
+                    new.definition.version,
+                    new.digest,
+                    new.file,
+                    definition,
+                    new.state,
+                    new.purpose,
+                    new.started_from.map(Sequence::cast_signed),
+                    now,
+                    promoted
+                ],
+            )?;
+            Ok(number)
+        })
+    }
+
+    /// Makes a generation the live one. The live one of now is on standby afterwards, or retired if
+    /// `keep_standby` is false; another one on standby is retired, and so is what is being built of the version that
+    /// was live: who rolls back does not want it to come back by itself.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn make_live(
+        &self,
+        projection: &str,
+        number: u32,
+        keep_standby: bool,
+    ) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            // Out of the way first, since there is one of each state at any moment.
+            let sql = "UPDATE generations SET state = 'switching' WHERE projection = ? AND number = ?";
+            transaction.execute(sql, params![projection, number])?;
+            retire(transaction, projection, "state = 'standby'")?;
+            let of_live = "state IN ('building', 'failed') AND version = (SELECT live.version FROM generations live \
+                           WHERE live.projection = generations.projection AND live.state = 'live')";
+            retire(transaction, projection, of_live)?;
+            if keep_standby {
+                let sql = "UPDATE generations SET state = 'standby' WHERE projection = ? AND state = 'live'";
+                transaction.execute(sql, [projection])?;
+            } else {
+                retire(transaction, projection, "state = 'live'")?;
+            }
+            let sql = "UPDATE generations SET state = 'live', promoted = ?, failure = NULL
+                       WHERE projection = ? AND state = 'switching'";
+            transaction.execute(sql, params![telemetry::now(), projection])?;
+            Ok(())
+        })
+    }
+
+    /// Says why a building generation cannot go on.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn fail(&self, projection: &str, number: u32, why: &Problem) -> Result<(), CatalogError> {
+        let why = self.json(why)?;
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET state = 'failed', failure = ?
+                       WHERE projection = ? AND number = ? AND state = 'building'";
+            transaction
+                .execute(sql, params![why, projection, number])
+                .map(drop)
+        })
+    }
+
+    /// Retires a generation that is not live.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn retire(&self, projection: &str, number: u32) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            retire(
+                transaction,
+                projection,
+                &format!("state <> 'live' AND number = {number}"),
+            )
+        })
+    }
+
+    /// Another module of the same definition feeds the live generation from here on. What is built to verify what
+    /// the last module gave is retired.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn reload(&self, projection: &str, number: u32, digest: &str) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET digest = ? WHERE projection = ? AND number = ?";
+            transaction.execute(sql, params![digest, projection, number])?;
+            let of_last = "state IN ('building', 'failed') AND purpose = 'verify'";
+            retire(transaction, projection, of_last)
+        })
+    }
+
+    /// Keeps how fast a generation was replayed: events per second.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn replayed(&self, projection: &str, number: u32, rate: f64) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET replay_rate = ? WHERE projection = ? AND number = ?";
+            transaction
+                .execute(sql, params![rate, projection, number])
+                .map(drop)
+        })
+    }
+
+    /// Pauses a projection, or lets it go on.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn pause(&self, projection: &str, paused: bool) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "UPDATE projections SET paused = ? WHERE name = ?";
+            transaction
+                .execute(sql, params![paused, projection])
+                .map(drop)
+        })
+    }
+
+    /// Forgets a projection with all its generations. Its modules stay.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn remove(&self, projection: &str) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "DELETE FROM projections WHERE name = ?";
+            transaction.execute(sql, [projection]).map(drop)
+        })
+    }
+
+    /// Files of retired generations that are still to be deleted, with their projection and number.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn files_to_delete(&self) -> Result<Vec<(String, u32, String)>, CatalogError> {
+        self.read(|connection| {
+            let sql = "SELECT projection, number, file FROM generations WHERE state = 'retired' AND NOT deleted";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect()
+        })
+    }
+
+    /// Says that the file of a retired generation is gone.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn file_deleted(&self, projection: &str, number: u32) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET deleted = 1 WHERE projection = ? AND number = ?";
+            transaction.execute(sql, params![projection, number])?;
+            let sql = "DELETE FROM generations WHERE projection = ?1 AND state = 'retired' AND deleted AND number <=
+                       (SELECT generations FROM projections WHERE name = ?1) - ?2";
+            transaction.execute(sql, params![projection, RETIRED_MAX]).map(drop)
+        })
+    }
+
+    fn json(&self, value: &impl Serialize) -> Result<String, CatalogError> {
+        serde_json::to_string(value)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+            .map_err(|source| super::error(&self.path, source))
+    }
+
+    /// Whether a file's name is taken by a generation, retired ones included.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn is_file_taken(&self, file: &str) -> Result<bool, CatalogError> {
+        self.read(|connection| {
+            let sql = "SELECT 1 FROM generations WHERE file = ?";
+            let found = connection.query_row(sql, [file], |_| Ok(())).optional()?;
+            Ok(found.is_some())
+        })
+    }
+}
+
+fn retire(connection: &Connection, projection: &str, which: &str) -> rusqlite::Result<()> {
+    let sql = format!(
+        "UPDATE generations SET state = 'retired', retired = ? WHERE projection = ? AND state <> 'retired' AND {which}"
+    );
+    connection
+        .execute(&sql, params![telemetry::now(), projection])
+        .map(drop)
+}

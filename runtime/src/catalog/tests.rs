@@ -1,0 +1,177 @@
+//! What holds of the catalog whatever happens in which order.
+
+use super::*;
+use crate::definition::Definition;
+use crate::projection::Problem;
+use crate::store::sqlite::reader::fixture;
+
+const NAME: &str = "order-summary";
+
+struct Folder {
+    folder: tempfile::TempDir,
+    catalog: Catalog,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(folder.path()).unwrap();
+        catalog.set_module_file(NAME, "a.wasm").unwrap();
+        Self { folder, catalog }
+    }
+
+    fn add(&self, version: u32, state: GenerationState) -> u32 {
+        let definition = Definition {
+            version,
+            ..fixture::definition()
+        };
+        let new = NewGeneration {
+            definition: &definition,
+            digest: &format!("digest-{version}"),
+            file: &format!("{NAME}/v{version}.db"),
+            state,
+            purpose: Purpose::Promote,
+            started_from: (version == 3).then_some(7),
+        };
+        self.catalog.add(&new).unwrap()
+    }
+
+    /// `1 live, 2 building` …, as another start of the host finds it.
+    fn states(&mut self) -> String {
+        self.catalog = Catalog::open(self.folder.path()).unwrap();
+        let projection = self.catalog.projection(NAME).unwrap().unwrap();
+        let states = projection.generations.iter();
+        let states: Vec<_> = states
+            .map(|one| format!("{} {}", one.number, one.state))
+            .collect();
+        states.join(", ")
+    }
+}
+
+#[test]
+fn each_promotion_leaves_one_live_and_one_standby_generation() {
+    let mut folder = Folder::new();
+    assert_eq!(folder.add(1, GenerationState::Live), 1);
+    assert_eq!(folder.add(2, GenerationState::Building), 2);
+    assert_eq!(folder.states(), "1 live, 2 building");
+    folder.catalog.make_live(NAME, 2, true).unwrap();
+    assert_eq!(folder.states(), "1 standby, 2 live");
+    folder.catalog.make_live(NAME, 1, true).unwrap();
+    assert_eq!(folder.states(), "1 live, 2 standby");
+    folder.add(3, GenerationState::Building);
+    folder.catalog.make_live(NAME, 3, true).unwrap();
+    assert_eq!(folder.states(), "1 standby, 3 live");
+    folder.add(4, GenerationState::Building);
+    folder.catalog.make_live(NAME, 4, false).unwrap();
+    assert_eq!(folder.states(), "4 live");
+}
+
+#[test]
+fn what_is_built_next_replaces_what_was_building_or_has_failed() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.add(2, GenerationState::Building);
+    folder.add(3, GenerationState::Building);
+    assert_eq!(folder.states(), "1 live, 3 building");
+    let failure = Problem {
+        code: "poison_event".into(),
+        error: "event 12 failed".into(),
+        hint: None,
+        lost: None,
+        at: "2026-01-01T00:00:00Z".into(),
+    };
+    folder.catalog.fail(NAME, 3, &failure).unwrap();
+    assert_eq!(folder.states(), "1 live, 3 failed");
+    let failed = folder
+        .catalog
+        .projection(NAME)
+        .unwrap()
+        .unwrap()
+        .generations
+        .remove(1);
+    assert_eq!(failed.failure.as_ref(), Some(&failure));
+    assert_eq!(failed.started_from, Some(7));
+    assert_eq!(folder.add(4, GenerationState::Building), 4);
+    assert_eq!(folder.states(), "1 live, 4 building");
+    // The live one is not retired or failed by mistake.
+    folder.catalog.retire(NAME, 1).unwrap();
+    folder.catalog.fail(NAME, 1, &failure).unwrap();
+    assert_eq!(folder.states(), "1 live, 4 building");
+}
+
+#[test]
+fn who_rolls_back_does_not_get_the_version_back_that_is_being_built_again() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.add(2, GenerationState::Building);
+    folder.catalog.make_live(NAME, 2, true).unwrap();
+    folder.add(2, GenerationState::Building);
+    assert_eq!(folder.states(), "1 standby, 2 live, 3 building");
+    folder.catalog.make_live(NAME, 1, true).unwrap();
+    assert_eq!(folder.states(), "1 live, 2 standby");
+    // Another version is what somebody waits for.
+    folder.add(3, GenerationState::Building);
+    folder.catalog.make_live(NAME, 2, true).unwrap();
+    assert_eq!(folder.states(), "1 standby, 2 live, 4 building");
+}
+
+#[test]
+fn files_of_retired_generations_are_to_be_deleted_until_they_are() {
+    let folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    for version in 2..40 {
+        folder.add(version, GenerationState::Building);
+    }
+    let files = folder.catalog.files_to_delete().unwrap();
+    assert_eq!(files.len(), 37);
+    assert_eq!(files[0], (NAME.into(), 2, format!("{NAME}/v2.db")));
+    assert!(folder.catalog.is_file_taken(&files[0].2).unwrap());
+    for (projection, number, _) in files {
+        folder.catalog.file_deleted(&projection, number).unwrap();
+    }
+    assert!(folder.catalog.files_to_delete().unwrap().is_empty());
+    assert!(folder.catalog.retired(NAME).unwrap().len() <= 20);
+}
+
+#[test]
+fn a_pause_and_a_module_are_kept() {
+    let mut folder = Folder::new();
+    let catalog = &folder.catalog;
+    catalog.pause(NAME, true).unwrap();
+    catalog
+        .store_module(NAME, "d1", "a.wasm", b"bytes")
+        .unwrap();
+    folder.states();
+    let catalog = &folder.catalog;
+    let projection = catalog.projection(NAME).unwrap().unwrap();
+    assert!(projection.paused);
+    assert_eq!(projection.file.as_deref(), Some("a.wasm"));
+    assert_eq!(catalog.module("d1").unwrap(), b"bytes");
+    let missing = catalog.module("d2").unwrap_err();
+    assert!(missing.to_string().contains("d2"), "{missing}");
+    catalog.remove(NAME).unwrap();
+    assert_eq!(catalog.projection(NAME).unwrap(), None);
+}
+
+#[test]
+fn modules_that_nothing_needs_are_not_kept_for_ever() {
+    let folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    let store = |digest: &str| folder.catalog.store_module(NAME, digest, "a.wasm", b"");
+    store("digest-1").unwrap();
+    for number in 0..60 {
+        store(&format!("reload-{number}")).unwrap();
+    }
+    folder.catalog.module("digest-1").unwrap();
+    folder.catalog.module("reload-59").unwrap();
+    folder.catalog.module("reload-0").unwrap_err();
+}
+
+#[test]
+fn a_catalog_of_another_format_is_refused() {
+    let folder = Folder::new();
+    let work = |connection: &Connection| connection.pragma_update(None, "user_version", 9);
+    folder.catalog.read(work).unwrap();
+    let refused = Catalog::open(folder.folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("format 9"), "{refused}");
+}

@@ -1,0 +1,116 @@
+//! What operators ask for over HTTP: `POST /v1/projections/{name}/{command}`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::target::{decoded, segment};
+use super::{HttpProblem, QueryState};
+use crate::event::Timestamp;
+use crate::supervisor::{BuildFrom, Command, CommandError, Outcome};
+
+/// Rows that differ shown for each table, if nothing else is asked for, and at most.
+const EXAMPLES_DEFAULT: u64 = 10;
+const EXAMPLES_MAX: u64 = 1_000;
+
+pub(super) async fn command(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Outcome>, HttpProblem> {
+    let (name, word) = (segment(&uri, 2)?, segment(&uri, 3)?);
+    let command = match word.as_str() {
+        "rebuild" => Command::Rebuild { from: from(&uri)? },
+        "diff" => Command::Diff {
+            examples: examples(&uri)?,
+        },
+        "verify" => Command::Verify,
+        "promote" => Command::Promote,
+        "rollback" => Command::Rollback,
+        "pause" => Command::Pause,
+        "resume" => Command::Resume,
+        "remove" => Command::Remove,
+        other => {
+            return Err(
+                HttpProblem::not_found(format!("there is no command {other:?}"))
+                    .hint("there are rebuild, promote, rollback, pause, resume and remove"),
+            );
+        }
+    };
+    let outcome = state.supervision.command(&name, command).await;
+    outcome.map(Json).map_err(|error| problem(&error))
+}
+
+/// `?from=SEQUENCE` or `?from=TIME`
+fn from(uri: &Uri) -> Result<Option<BuildFrom>, HttpProblem> {
+    let Some(text) = parameter(uri, "from")? else {
+        return Ok(None);
+    };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number("from", &text).map(BuildFrom::Sequence).map(Some);
+    }
+    let time = OffsetDateTime::parse(&text, &Rfc3339).ok();
+    let nanoseconds = time.and_then(|time| Timestamp::try_from(time.unix_timestamp_nanos()).ok());
+    nanoseconds.map(BuildFrom::Time).map(Some).ok_or_else(|| {
+        HttpProblem::bad_request(format!("from={text} is neither a sequence nor a time"))
+            .hint("write a sequence from 1 on, or a time as in 2026-11-21T08:00:00Z (RFC 3339)")
+    })
+}
+
+/// `?examples=N`
+fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
+    let examples = parameter(uri, "examples")?;
+    let examples = examples.map(|text| number("examples", &text)).transpose()?;
+    let examples = examples.unwrap_or(EXAMPLES_DEFAULT);
+    if examples > EXAMPLES_MAX {
+        return Err(
+            HttpProblem::bad_request(format!("examples={examples} is too many")).hint(format!(
+                "at most {EXAMPLES_MAX} rows are shown for each table"
+            )),
+        );
+    }
+    Ok(usize::try_from(examples).unwrap_or(usize::MAX))
+}
+
+/// The only parameter of a command.
+fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
+    let query = uri.query().unwrap_or_default();
+    if query.is_empty() {
+        return Ok(None);
+    }
+    let text = query
+        .split_once('=')
+        .filter(|(key, text)| *key == name && !text.contains('&'));
+    let Some((_, text)) = text else {
+        return Err(
+            HttpProblem::bad_request(format!("{query:?} is not understood"))
+                .hint(format!("there is only {name}=…")),
+        );
+    };
+    decoded(text).map(Some)
+}
+
+/// A number from 1 on.
+fn number(name: &str, text: &str) -> Result<u64, HttpProblem> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| {
+        HttpProblem::bad_request(format!("{name}={text} is no number from 1 on"))
+            .hint("write digits only")
+    })
+}
+
+fn problem(error: &CommandError) -> HttpProblem {
+    let detail = error.to_string();
+    let problem = if error.is_unknown() {
+        HttpProblem::not_found(detail)
+    } else if error.is_internal() {
+        HttpProblem::internal(detail)
+    } else if matches!(error, CommandError::Stopping) {
+        HttpProblem::busy(detail)
+    } else {
+        HttpProblem::conflict(detail)
+    };
+    problem.hint(error.hint())
+}

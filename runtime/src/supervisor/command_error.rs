@@ -1,0 +1,205 @@
+//! Why a command was not done.
+
+use super::meeting::Apart;
+use crate::catalog::CatalogError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::store::sqlite::compare::CompareError;
+
+/// Why a command was not done. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Nobody has this name.
+    #[error("there is no projection {name:?}; there are: {known}")]
+    Unknown {
+        /// As asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// No generation is being built.
+    #[error("there is nothing to promote: projection {name} has no building generation")]
+    NothingToPromote {
+        /// The projection.
+        name: String,
+    },
+    /// What was built last has failed.
+    #[error("version {version} of {name} cannot be promoted: {failure}")]
+    BuildFailed {
+        /// The projection.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// Why.
+        failure: String,
+    },
+    /// It has still to catch up.
+    #[error("version {version} of {name} is not there yet: {lag} events are left to read")]
+    NotCaughtUp {
+        /// The projection.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// Events.
+        lag: u64,
+    },
+    /// Nothing was live before.
+    #[error("projection {name} has no generation on standby to roll back to")]
+    NoStandby {
+        /// The projection.
+        name: String,
+    },
+    /// There is one generation only.
+    #[error("projection {name} has nothing to compare the live read model with")]
+    NothingToCompare {
+        /// The projection.
+        name: String,
+    },
+    /// One build at a time.
+    #[error("version {version} of {name} is being built already")]
+    Building {
+        /// The projection.
+        name: String,
+        /// What is being built.
+        version: u32,
+    },
+    /// One switch at a time.
+    #[error("two generations of {name} are being brought together already")]
+    Busy {
+        /// The projection.
+        name: String,
+    },
+    /// It is paused.
+    #[error("projection {name} is paused")]
+    Paused {
+        /// The projection.
+        name: String,
+    },
+    /// Its module file is gone.
+    #[error("projection {name} is stopped: its module file is gone")]
+    Stopped {
+        /// The projection.
+        name: String,
+    },
+    /// A generation would start behind what the live one has already shown.
+    #[error("{name} cannot be built from sequence {from}: the live read model is at {checkpoint}")]
+    StartsLater {
+        /// The projection.
+        name: String,
+        /// As asked for.
+        from: u64,
+        /// The live generation's checkpoint.
+        checkpoint: u64,
+    },
+    /// Removed while its file would bring it back.
+    #[error("projection {name} still runs from {file}")]
+    StillThere {
+        /// The projection.
+        name: String,
+        /// The module file.
+        file: String,
+    },
+    /// Their files do not say the same sequence.
+    #[error("two generations of {name} cannot be compared: one is at {at}, the live one at {to}")]
+    NotTogether {
+        /// The projection.
+        name: String,
+        /// The other one's sequence.
+        at: u64,
+        /// The live one's sequence.
+        to: u64,
+    },
+    /// It has not found its stream yet.
+    #[error("projection {name} has not found its stream yet, so no time can be looked up in it")]
+    NoStream {
+        /// The projection.
+        name: String,
+    },
+    /// The stream cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Two generations could not be brought to one sequence.
+    #[error(transparent)]
+    Apart(#[from] Apart),
+    /// The catalog cannot be written.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A file cannot be deleted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored module cannot be run.
+    #[error("the module of {name} that was stored cannot be loaded: {reason}")]
+    Module {
+        /// The projection.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The host ends.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl From<CompareError> for CommandError {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Store(error) => Self::Store(error),
+            CompareError::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl CommandError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        let text = match self {
+            Self::Unknown { .. } => {
+                "see `foldline status`; module files that were refused are listed there too"
+            }
+            Self::NothingToPromote { .. } => {
+                "put a module of a higher version into the modules folder, or `foldline rebuild` it; `foldline rollback` \
+                 goes back to the generation on standby"
+            }
+            Self::BuildFailed { .. } => {
+                "put a corrected module into the modules folder: it is built in place of this one"
+            }
+            Self::NotCaughtUp { .. } => "try again when `foldline status` shows it caught up",
+            Self::NoStandby { .. } => {
+                "there is one after a promotion, unless standby = false; to run older code, give it a higher version"
+            }
+            Self::NothingToCompare { .. } => {
+                "it is compared with what is being built, else with the generation on standby; `foldline verify` builds \
+                 one to compare with"
+            }
+            Self::Building { .. } => {
+                "wait until it is live, or put another module into the modules folder to build that instead"
+            }
+            Self::Busy { .. } | Self::NotTogether { .. } => "try again in a moment",
+            Self::Paused { name } => return format!("`foldline resume {name}` first"),
+            Self::Stopped { .. } => "put the module file back into the modules folder",
+            Self::StartsLater { .. } => "name a sequence that the live read model contains",
+            Self::StillThere { .. } => "take the module file out of the modules folder first",
+            Self::NoStream { .. } => "see `foldline status` for what it waits for",
+            Self::Source(error) => error.hint(),
+            Self::Apart(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Module { .. } => "put the module's file into the modules folder again",
+            Self::Stopping => "try again when it runs",
+        };
+        text.to_owned()
+    }
+
+    /// Whether the name was wrong, and nothing else.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+
+    /// Whether it is the host that failed, not what was asked for.
+    pub fn is_internal(&self) -> bool {
+        matches!(
+            self,
+            Self::Catalog(_) | Self::Store(_) | Self::Module { .. }
+        )
+    }
+}

@@ -1,0 +1,163 @@
+//! Comparing the live generation with another one: both stand for as long as two snapshots take, and are read then.
+
+use std::sync::Arc;
+
+use super::Supervisor;
+use super::command_error::CommandError;
+use super::message::{Message, Outcome, Reply};
+use super::projection::Hosted;
+use super::switch::answer;
+use crate::projection::Comparison;
+use crate::store::StoreError;
+use crate::store::sqlite::compare::{CompareError, Snapshot};
+use crate::telemetry;
+
+/// The live read model and the other one, at one sequence.
+pub(super) struct Pair {
+    live: One,
+    other: One,
+}
+
+struct One {
+    number: u32,
+    version: u32,
+    snapshot: Snapshot,
+}
+
+impl Supervisor {
+    /// Takes the snapshots that are compared. Neither generation commits anything meanwhile.
+    pub(super) fn snapshots(&self, name: &str, number: u32) -> Result<Pair, CommandError> {
+        let projection = self.projections.get(name);
+        let projection = projection.ok_or_else(|| self.unknown(name))?;
+        let mut generations = projection.generations.iter();
+        let other = generations.find(|hosted| hosted.record.number == number);
+        let (Some(live), Some(other)) = (projection.live(), other) else {
+            let name = name.to_owned();
+            return Err(CommandError::NothingToCompare { name });
+        };
+        let pair = Pair {
+            live: self.snapshot(live)?,
+            other: self.snapshot(other)?,
+        };
+        let (at, to) = (
+            pair.other.snapshot.sequence(),
+            pair.live.snapshot.sequence(),
+        );
+        if at != to {
+            let name = name.to_owned();
+            return Err(CommandError::NotTogether { name, at, to });
+        }
+        Ok(pair)
+    }
+
+    fn snapshot(&self, hosted: &Hosted) -> Result<One, StoreError> {
+        let record = &hosted.record;
+        let path = self.ground.shared.folder.path_of(&record.file);
+        Ok(One {
+            number: record.number,
+            version: record.version,
+            snapshot: Snapshot::take(&path, &record.definition)?,
+        })
+    }
+
+    /// Compares the two on another thread. Without anybody who waits for it, it was a `verify`.
+    pub(super) fn compare(&self, name: &str, pair: Pair, examples: usize, reply: Option<Reply>) {
+        let (projection, reports) = (name.to_owned(), self.ground.reports.clone());
+        let stop = self.ground.stop.clone();
+        self.ground.tracker.spawn_blocking(move || {
+            let number = pair.other.number;
+            let compared = pair.compare(examples, &|| stop.is_cancelled());
+            let compared = compared.map_err(CommandError::from);
+            if reply.is_some() {
+                return answer(reply, compared.map(|found| outcome(&projection, found)));
+            }
+            let message = Message::Verified {
+                projection,
+                number,
+                compared,
+            };
+            // Nobody listens any more when the host stops; what was built is compared after the next start.
+            let _not_heard = reports.blocking_send(message);
+        });
+    }
+
+    /// What was built to verify the live read model is compared, and not needed any more.
+    pub(super) fn verified(
+        &mut self,
+        name: &str,
+        number: u32,
+        compared: Result<Comparison, CommandError>,
+    ) {
+        match compared {
+            Ok(found) if found.difference.equal => {
+                tracing::info!(
+                    projection = name,
+                    sequence = found.difference.sequence,
+                    "verified: built again, the read model is the same"
+                );
+                self.keep(name, found);
+            }
+            Ok(found) => {
+                tracing::error!(
+                    projection = name,
+                    sequence = found.difference.sequence,
+                    hint = "`foldline status NAME --json` has examples; `foldline rebuild NAME` replaces the live read model",
+                    "verified: built again, the read model is another one"
+                );
+                self.keep(name, found);
+            }
+            Err(error) => {
+                tracing::error!(
+                    projection = name,
+                    hint = error.hint(),
+                    "cannot be verified: {error}"
+                );
+            }
+        }
+        let retired = self.ground.shared.catalog.retire(name, number);
+        if let Err(error) = retired.and_then(|()| self.follow(name)) {
+            tracing::error!(projection = name, hint = error.hint(), "{error}");
+        }
+    }
+
+    fn keep(&mut self, name: &str, found: Comparison) {
+        if let Some(projection) = self.projections.get_mut(name) {
+            projection.verified = Some(Arc::new(found));
+        }
+    }
+}
+
+impl Pair {
+    fn compare(
+        &self,
+        examples: usize,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Comparison, CompareError> {
+        let (live, other) = (&self.live.snapshot, &self.other.snapshot);
+        Ok(Comparison {
+            live: self.live.number,
+            live_version: self.live.version,
+            other: self.other.number,
+            other_version: self.other.version,
+            at: telemetry::now(),
+            difference: live.compare(other, examples, stopped)?,
+        })
+    }
+}
+
+fn outcome(name: &str, found: Comparison) -> Outcome {
+    let verdict = if found.difference.equal {
+        "are equal"
+    } else {
+        "differ"
+    };
+    let (live, other) = (found.live_version, found.other_version);
+    let sequence = found.difference.sequence;
+    Outcome {
+        message: format!(
+            "versions {live} (live) and {other} of {name} {verdict} at sequence {sequence}"
+        ),
+        generation: Some(found.other),
+        comparison: Some(found),
+    }
+}

@@ -1,0 +1,264 @@
+//! How a generation takes the place of the live one: both stand still, the catalog is written, readers are shown the
+//! other one, both go on.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Supervisor;
+use super::command_error::CommandError;
+use super::meeting::{Apart, Meeting, Place};
+use super::message::{Aim, Message, Outcome, Reply};
+use super::projection::{Hosted, Projection, checkpoint};
+use crate::catalog::{GenerationState, Purpose};
+use crate::config::Promote;
+use crate::projection::{State, Status};
+
+/// A generation is at the heels of the live one when it needs no longer than this to reach it: for that time the live
+/// one stands.
+const AT_HEELS: Duration = Duration::from_millis(500);
+
+/// Distances in events: one that counts as nothing, and one that is too far whatever the rate. Behind it a build has its
+/// indexes, which the live one should not have to wait for ([`commit_events`](crate::config::Store::commit_events)).
+const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
+
+/// Rows that differ, for each table, that a `verify` keeps.
+const VERIFY_EXAMPLES: usize = 10;
+
+/// After an attempt that failed, the next one waits as long.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Notices when what is being built is at the heels of the live one, if it is to be promoted by itself.
+    pub(super) fn watch_building(&self, projection: &mut Projection) {
+        let automatic = self.settings(&projection.name).promote == Promote::Auto;
+        let Some(live) = projection.live() else {
+            return;
+        };
+        let live = live.progress.subscribe();
+        let building = projection
+            .generations
+            .iter_mut()
+            .find(|hosted| hosted.record.state == GenerationState::Building);
+        let Some(building) = building else { return };
+        if building.is_watched() || !(automatic || building.record.purpose == Purpose::Verify) {
+            return;
+        }
+        self.watch(&projection.name, building, live, Duration::ZERO);
+    }
+
+    fn watch(
+        &self,
+        name: &str,
+        building: &mut Hosted,
+        live: watch::Receiver<Status>,
+        after: Duration,
+    ) {
+        let caught_up = Message::CaughtUp {
+            projection: name.to_owned(),
+            number: building.record.number,
+        };
+        let (status, reports) = (building.progress.subscribe(), self.ground.reports.clone());
+        let watching = async move {
+            tokio::time::sleep(after).await;
+            wait_until_near(live, status).await;
+            // Nobody listens any more when the host stops.
+            let _not_heard = reports.send(caught_up).await;
+        };
+        building.watched_by(tokio_util::task::AbortOnDropHandle::new(tokio::spawn(
+            watching,
+        )));
+    }
+
+    /// A building generation is at the heels of the live one.
+    pub(super) fn caught_up(&mut self, name: &str, number: u32) {
+        let Some(projection) = self.projections.get_mut(name) else {
+            return;
+        };
+        let Some(building) = projection.numbered(number) else {
+            return;
+        };
+        building.not_watched();
+        if building.record.state != GenerationState::Building {
+            return;
+        }
+        let aim = match building.record.purpose {
+            Purpose::Promote => Aim::Switch,
+            Purpose::Verify => Aim::Compare {
+                examples: VERIFY_EXAMPLES,
+            },
+        };
+        self.meet(name, number, aim, None);
+    }
+
+    /// Brings the live generation and this one together; what comes of it is a message.
+    pub(super) fn meet(&mut self, name: &str, number: u32, aim: Aim, reply: Option<Reply>) {
+        let Some(projection) = self.projections.get_mut(name) else {
+            return;
+        };
+        if projection.meeting {
+            let busy = CommandError::Busy { name: name.into() };
+            return answer(reply, Err(busy));
+        }
+        let live = projection.live().map(Hosted::party);
+        let other = projection.numbered(number).map(|other| other.party());
+        let (Some(live), Some(other)) = (live, other) else {
+            return;
+        };
+        projection.meeting = true;
+        let (projection, reports) = (name.to_owned(), self.ground.reports.clone());
+        tokio::spawn(async move {
+            let place = match aim {
+                Aim::Switch => Place::Reached,
+                Aim::Compare { .. } => Place::Same,
+            };
+            let met = Meeting::arrange(live, other, place).await;
+            let message = Message::Met {
+                projection,
+                number,
+                aim,
+                met,
+                reply,
+            };
+            // A supervisor that is gone needs no meeting; dropping it lets both go on.
+            let _not_heard = reports.send(message).await;
+        });
+    }
+
+    /// Both stand, or do not; lets them go on when it is done.
+    pub(super) fn met(
+        &mut self,
+        name: &str,
+        number: u32,
+        aim: Aim,
+        met: Result<Meeting, Apart>,
+        reply: Option<Reply>,
+    ) {
+        if let Some(projection) = self.projections.get_mut(name) {
+            projection.meeting = false;
+        }
+        let meeting = match met {
+            Ok(meeting) => meeting,
+            Err(apart) => return self.not_done(name, number, apart.into(), reply),
+        };
+        match aim {
+            Aim::Switch => {
+                let switched = self.switch(name, number);
+                drop(meeting);
+                match switched {
+                    Ok(outcome) => answer(reply, Ok(outcome)),
+                    Err(error) => self.not_done(name, number, error, reply),
+                }
+            }
+            Aim::Compare { examples } => {
+                let pair = self.snapshots(name, number);
+                // What is compared does not move any more; the generations may.
+                drop(meeting);
+                match pair {
+                    Ok(pair) => self.compare(name, pair, examples, reply),
+                    Err(error) => self.not_done(name, number, error, reply),
+                }
+            }
+        }
+    }
+
+    /// Says why it was not done, or tries again where nobody asked.
+    fn not_done(&mut self, name: &str, number: u32, error: CommandError, reply: Option<Reply>) {
+        if reply.is_some() {
+            return answer(reply, Err(error));
+        }
+        tracing::warn!(
+            projection = name,
+            generation = number,
+            hint = error.hint(),
+            "tried again soon: {error}"
+        );
+        self.try_again(name, number);
+    }
+
+    /// The generation is served from now on. Neither it nor the live one commits anything meanwhile.
+    fn switch(&mut self, name: &str, number: u32) -> Result<Outcome, CommandError> {
+        let unknown = || self.unknown(name);
+        let projection = self.projections.get(name).ok_or_else(unknown)?;
+        let next = projection.generations.iter();
+        let next = next.clone().find(|hosted| hosted.record.number == number);
+        let (Some(live), Some(next)) = (projection.live(), next) else {
+            return Err(CommandError::NothingToPromote { name: name.into() });
+        };
+        let shared = &self.ground.shared;
+        // What readers see is what the files say, not what a status says.
+        let of = |hosted: &Hosted| checkpoint(&shared.folder.path_of(&hosted.record.file));
+        let (shown, at, version) = (of(live), of(next), next.record.version);
+        if at < shown {
+            return Err(CommandError::Apart(Apart::Behind {
+                version,
+                at,
+                missing: shown - at,
+            }));
+        }
+        let was = live.record.version;
+        let keep_standby = self.settings(name).standby;
+        shared.catalog.make_live(name, number, keep_standby)?;
+        self.follow(name)?;
+        tracing::info!(
+            projection = name,
+            version,
+            generation = number,
+            checkpoint = at,
+            "promoted"
+        );
+        let was_is = if keep_standby {
+            "on standby"
+        } else {
+            "retired"
+        };
+        let message = format!(
+            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}"
+        );
+        Ok(Outcome::said(message, Some(number)))
+    }
+
+    fn try_again(&mut self, name: &str, number: u32) {
+        let Some(mut projection) = self.projections.remove(name) else {
+            return;
+        };
+        let live = projection.live().map(|live| live.progress.subscribe());
+        if let (Some(live), Some(building)) = (live, projection.numbered(number))
+            && building.record.state == GenerationState::Building
+            && building.is_running()
+        {
+            self.watch(name, building, live, AGAIN);
+        }
+        self.projections.insert(name.to_owned(), projection);
+    }
+}
+
+pub(super) fn answer(reply: Option<Reply>, outcome: Result<Outcome, CommandError>) {
+    if let Some(reply) = reply {
+        // A client that has gone away is not told.
+        let _not_heard = reply.send(outcome);
+    }
+}
+
+/// Returns when the building generation would reach the live one within [`AT_HEELS`]; never, when one of them is gone.
+async fn wait_until_near(mut live: watch::Receiver<Status>, mut building: watch::Receiver<Status>) {
+    loop {
+        if is_near(&live.borrow_and_update(), &building.borrow_and_update()) {
+            return;
+        }
+        let changed = tokio::select! {
+            changed = building.changed() => changed,
+            changed = live.changed() => changed,
+        };
+        if changed.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn is_near(live: &Status, building: &Status) -> bool {
+    let runs = matches!(building.status, State::CatchingUp | State::Live);
+    let per_wait = building.events_per_second * AT_HEELS.as_secs_f64();
+    let near = (per_wait as u64).clamp(*NEAR.start(), *NEAR.end());
+    runs && building.checkpoint + near >= live.checkpoint
+}

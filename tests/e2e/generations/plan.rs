@@ -1,0 +1,146 @@
+//! What a module would mean is said before anything changes, and how far a build is while it goes on.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use foldline_tests::guests::module;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::Orders;
+use foldline_tests::stream::Stream;
+use serde_json::{Value, json};
+
+use super::{FILE, NAME, assert_states, command, wait_version};
+
+/// Module files outside of the modules folder.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn file(&self, bytes: &[u8]) -> PathBuf {
+        let file = self.0.path().join("module.wasm");
+        std::fs::write(&file, bytes).expect("the file can be written");
+        file
+    }
+
+    #[track_caller]
+    fn plan(&self, host: &Host, bytes: &[u8]) -> Value {
+        let file = self.file(bytes);
+        let shown = host.cli(&["plan", &file.display().to_string(), "--json"]);
+        assert_eq!(shown.code, 0, "{shown:?}");
+        shown.json()
+    }
+}
+
+#[test]
+fn a_plan_says_what_would_happen_and_changes_nothing() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[]);
+    let desk = Desk(tempfile::tempdir().expect("a temporary folder"));
+    let last = stream.publish(&Orders::new(1).events(3_000));
+    let first = desk.plan(&host, &module(NAME));
+    assert_eq!(first["verdict"], "start");
+    assert_eq!(first["replay"]["events"], last);
+    assert_eq!(
+        first["replay"]["seconds"],
+        Value::Null,
+        "nothing was measured"
+    );
+
+    host.drop_module(FILE, &module(NAME));
+    host.wait_applied(NAME, last);
+    host.wait_status(NAME, "has measured its replay", |status| {
+        status["replay_rate"].is_number()
+    });
+    assert_eq!(desk.plan(&host, &module(NAME))["verdict"], "unchanged");
+    let reload = desk.plan(&host, &module("order-summary-changed"));
+    assert_eq!(reload["verdict"], "reload");
+    let rebuild = desk.plan(&host, &module("order-summary-next"));
+    assert_eq!(rebuild["verdict"], "rebuild");
+    assert_eq!(
+        rebuild["differences"],
+        json!([
+            "version is 2, not 1",
+            "table orders: column paid_at (text, nullable) is new",
+            "table orders: index on status is new"
+        ])
+    );
+    let replay = &rebuild["replay"];
+    assert_eq!(replay["events"], last);
+    assert!(replay["seconds"].as_f64() > Some(0.0), "{replay}");
+    assert!(replay["disk_bytes"].as_u64() > Some(10_000), "{replay}");
+    let file = desk.file(&module("order-summary-next"));
+    let shown = command(&host, &["plan", &file.display().to_string()]);
+    for part in [
+        "rebuild",
+        "index on status is new",
+        "3,000 events",
+        "events/s",
+        "KiB",
+        FILE,
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_states(&host, &[(1, "live")]);
+}
+
+#[test]
+fn a_plan_of_what_would_be_refused_fails_with_the_reason() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[]);
+    let desk = Desk(tempfile::tempdir().expect("a temporary folder"));
+    host.drop_module(FILE, &module("order-summary-next"));
+    host.wait_applied(NAME, stream.publish(&Orders::new(1).events(10)));
+    let refused = |bytes: &[u8], parts: &[&str]| {
+        let file = desk.file(bytes).display().to_string();
+        host.cli(&["plan", &file]).assert_explains(1, parts);
+    };
+    refused(b"no module", &["would be refused", "not WebAssembly"]);
+    refused(&module(NAME), &["version is 1, not 2", "foldline rollback"]);
+    wait_version(&host, 2);
+    assert_states(&host, &[(2, "live")]);
+}
+
+/// Events that each take more than a millisecond, committed often enough to be seen moving.
+const SLOW_EVENTS: u64 = 4_000;
+const SPIN: &str = "10000000";
+const OFTEN: &str = "[limits]\nbatch_events = 20\n[store]\ncommit_ms = 20\n";
+
+#[test]
+fn the_expected_time_is_right_within_a_third_after_the_first_tenth() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::new(&nats.url()).configured(OFTEN);
+    host.restart();
+    for number in 0..SLOW_EVENTS {
+        stream.publish_one(&format!("stock.{number}"), "", &[("ledger-spin", SPIN)]);
+    }
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_status("ledger", "reads", |status| status["checkpoint"] != 0);
+    let said = RefCell::new(Vec::new());
+    host.wait_status("ledger", "has read everything", |status| {
+        let generation = &status["generations"][0];
+        let done = generation["events_done"].as_u64().unwrap_or_default();
+        let left = generation["seconds_left"].as_f64();
+        // What the last tenth says is soon over.
+        if (SLOW_EVENTS / 10..SLOW_EVENTS * 9 / 10).contains(&done) {
+            said.borrow_mut().push((Instant::now(), left));
+        }
+        done == SLOW_EVENTS
+    });
+    let (end, said) = (Instant::now(), said.into_inner());
+    assert!(said.len() >= 10, "{said:?}");
+    let is_right = |(when, left): &(Instant, Option<f64>)| {
+        let truth = end.duration_since(*when).as_secs_f64();
+        left.is_some_and(|left| (left - truth).abs() <= 0.3 * truth)
+    };
+    let right = said.iter().filter(|said| is_right(said)).count();
+    // Other tests may take the processor away in between.
+    assert!(
+        right * 4 >= said.len() * 3,
+        "{right} of {}: {said:?}",
+        said.len()
+    );
+}
