@@ -27,6 +27,7 @@ mod isolation;
 mod modules_come_and_go;
 mod reading_while_writing;
 mod reload;
+mod same_bytes;
 mod server_crashes;
 mod shutdown;
 mod stream_identity;

@@ -62,6 +62,47 @@ pub fn live(data: &Path, projection: &str, table: &str, key: &str) -> LiveReadMo
     }
 }
 
+/// Every row of every table of a projection's live read model, bit for bit as text, in the order of the primary keys.
+/// As [`live`] for a host that has ended.
+///
+/// # Panics
+/// As [`live`].
+pub fn everything(data: &Path, projection: &str) -> String {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    copy_folder(data, copy.path());
+    let (_, file) = live_file(copy.path(), projection);
+    let connection =
+        Connection::open(copy.path().join(file)).expect("the read model can be opened");
+    let tables = strings(
+        &connection,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY name",
+        |row| row.get_unwrap(0),
+    );
+    let dump = |table: &String| {
+        let rows = strings(&connection, &format!("SELECT * FROM {table}"), bits);
+        format!("{table}\n{}\n", rows.join("\n"))
+    };
+    tables.iter().map(dump).collect()
+}
+
+fn strings(connection: &Connection, sql: &str, read: impl Fn(&Row<'_>) -> String) -> Vec<String> {
+    let mut statement = connection.prepare(sql).expect("the query is right");
+    let found = statement
+        .query_map([], |row| Ok(read(row)))
+        .and_then(Iterator::collect);
+    found.expect("the rows can be read")
+}
+
+/// The values of a row so that no two that differ in a bit look the same.
+fn bits(row: &Row<'_>) -> String {
+    let columns = row.as_ref().column_count();
+    let value = |i| match row.get_ref_unwrap(i) {
+        ValueRef::Real(real) => format!("real {:016x}", real.to_bits()),
+        other => format!("{other:?}"),
+    };
+    (0..columns).map(value).collect::<Vec<_>>().join(", ")
+}
+
 fn live_file(data: &Path, projection: &str) -> (u64, String) {
     let catalog = Connection::open(data.join("catalog.db")).expect("the catalog can be opened");
     let sql = "SELECT version, file FROM generations WHERE projection = ? AND state = 'live'";
