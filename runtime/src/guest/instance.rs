@@ -236,3 +236,6 @@ fn shortened(mut reason: String) -> String {
     reason.truncate(reason.floor_char_boundary(LOG_LINE_BYTES));
     reason
 }
+
+#[cfg(test)]
+mod tests;
