@@ -15,6 +15,7 @@ use crate::source::conformance::{Fixture, STREAM, event_source_conformance, soon
 mod encrypted;
 mod faults;
 mod follower;
+mod leader;
 mod links;
 mod reach;
 mod sign_in;

@@ -47,7 +47,7 @@ pub(super) async fn publish_through_faults(
 ) -> u64 {
     let client = async_nats::ConnectOptions::new()
         .reconnect_delay_callback(|_| Duration::from_millis(50))
-        .connect(url)
+        .connect(&url.split(',').collect::<Vec<_>>()[..])
         .await
         .unwrap();
     let context = async_nats::jetstream::new(client);
