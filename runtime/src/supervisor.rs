@@ -1,6 +1,6 @@
 //! Projections and their generations: started, restarted, reloaded, built, promoted, drained.
 //!
-//! The supervisor is one loop that acts on one [`Message`] after the other: what the modules folder holds, what
+//! The supervisor is one loop that acts on one message after the other: what the modules folder holds, what
 //! operators ask for, what its runs report. What must be waited for is done elsewhere and comes back as a message.
 //! The [catalog](crate::catalog) is written first; then what runs is made to follow it.
 
