@@ -160,6 +160,7 @@ impl Supervisor {
             paused: Arc::new(record.paused.into()),
             generations: record.generations.into_iter().map(hosted).collect(),
             meeting: false,
+            verifying: None,
             verified: None,
         };
         if record.paused {

@@ -12,6 +12,9 @@ use crate::store::StoreError;
 use crate::store::sqlite::compare::{CompareError, Snapshot};
 use crate::telemetry;
 
+/// Rows that differ, for each table, that a `verify` keeps.
+pub(super) const VERIFY_EXAMPLES: usize = 10;
+
 /// The live read model and the other one, at one sequence.
 pub(super) struct Pair {
     live: One,
@@ -79,6 +82,14 @@ impl Supervisor {
             // Nobody listens any more when the host stops; what was built is compared after the next start.
             let _not_heard = reports.blocking_send(message);
         });
+    }
+
+    /// Compares what was built to verify the live read model, once.
+    pub(super) fn compare_to_verify(&mut self, name: &str, number: u32, pair: Pair) {
+        if let Some(projection) = self.projections.get_mut(name) {
+            projection.verifying = Some(number);
+        }
+        self.compare(name, pair, VERIFY_EXAMPLES, None);
     }
 
     /// What was built to verify the live read model is compared, and not needed any more.

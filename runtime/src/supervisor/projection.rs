@@ -44,6 +44,8 @@ pub(super) struct Projection {
     pub(super) generations: Vec<Hosted>,
     /// Two generations are being brought together.
     pub(super) meeting: bool,
+    /// The generation whose rows are being compared, to verify those of the live one.
+    pub(super) verifying: Option<u32>,
     /// What the last `verify` found.
     pub(super) verified: Option<Arc<Comparison>>,
 }
