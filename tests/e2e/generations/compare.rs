@@ -105,7 +105,7 @@ fn what_is_verified_is_compared_once_whatever_else_happens() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &["ledger"]);
-    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(30_000)));
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(200_000)));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ends_the_thread = crate::reload::SetOnDrop(&done);
