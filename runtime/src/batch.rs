@@ -22,6 +22,14 @@ impl Column {
         self.ends.extend(next.ends.iter().map(|next| end + next));
     }
 
+    /// Empty, with room for as much as `other` holds.
+    fn with_room_of(other: &Self) -> Self {
+        Self {
+            ends: Vec::with_capacity(other.ends.len()),
+            bytes: Vec::with_capacity(other.bytes.len()),
+        }
+    }
+
     /// Item `i`.
     pub fn get(&self, i: usize) -> &[u8] {
         let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
@@ -197,6 +205,19 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
+    /// For a batch about as large as `last`, so that it need not be moved while it grows.
+    pub fn after(last: &Batch) -> Self {
+        let batch = Batch {
+            sequences: Vec::with_capacity(last.sequences.len()),
+            timestamps: Vec::with_capacity(last.timestamps.len()),
+            subjects: Column::with_room_of(&last.subjects),
+            headers: Column::with_room_of(&last.headers),
+            payloads: Column::with_room_of(&last.payloads),
+            ..Batch::default()
+        };
+        Self { batch }
+    }
+
     /// Adds one event; `headers` are its lines `Name: value` CR LF.
     ///
     /// The caller keeps sequences rising and asks [`Self::is_full`] before each event.

@@ -13,6 +13,7 @@ mod bad_events;
 mod bad_modules;
 mod bad_streams;
 mod bad_usage;
+mod broken_connections;
 mod command_line;
 mod connection;
 mod exact_rows;

@@ -13,6 +13,10 @@ use crate::session::Session;
 use crate::source::{LostEvents, SourceError};
 use crate::store::{Checkpoint, StoreError};
 
+/// The last commits of a build that a new read model has its secondary indexes for. They are made while the guest
+/// folds on, which it cannot do in the last commit of all; and a stream that never rests may keep a build at its end.
+const INDEXED_COMMITS: u64 = 4;
+
 /// When a projection that stopped is tried again, if nobody does anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -235,8 +239,7 @@ impl Fold {
     fn commit_if_due(&mut self, more_wait: bool) -> Result<(), Failure> {
         let Some(open) = self.open else { return Ok(()) };
         let session = self.instance.session();
-        if open.pending <= self.commits.events as u64 {
-            // The build is over but for one commit at most. A stream that never rests may keep it there.
+        if open.pending <= INDEXED_COMMITS * self.commits.events as u64 {
             session.build_indexes();
         }
         if !more_wait {

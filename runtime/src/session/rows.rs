@@ -30,6 +30,8 @@ const ROW_OVERHEAD_BYTES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Rows {
     tables: Vec<TableRows>,
+    /// What was looked up last: mostly it is changed next.
+    found: Option<Place>,
     bytes: usize,
     limit_bytes: usize,
     /// Counts the takings: an entry with this number is in `dirty`.
@@ -84,6 +86,7 @@ impl Rows {
         };
         Self {
             tables: empty.into_iter().map(table).collect(),
+            found: None,
             bytes: 0,
             limit_bytes,
             round: 1,
@@ -97,13 +100,14 @@ impl Rows {
 
     /// What is known of `key`.
     pub(super) fn get(&mut self, table: usize, key: &[u8]) -> Known {
-        let table = &mut self.tables[table];
-        match table.entries.get_mut(key) {
-            Some(entry) => {
-                entry.age = 0;
-                entry.known.clone()
+        let rows = &mut self.tables[table];
+        match rows.entries.get_full_mut(key) {
+            Some((entry, _, found)) => {
+                self.found = Some(Place { table, entry });
+                found.age = 0;
+                found.known.clone()
             }
-            None => table.unheard_of(),
+            None => rows.unheard_of(),
         }
     }
 
@@ -139,16 +143,18 @@ impl Rows {
 
     /// Where `key` is, and what was known of it until now.
     fn replace(&mut self, table: usize, key: &[u8], known: Known) -> (usize, Known) {
-        let table = &mut self.tables[table];
-        if let Some((place, _, entry)) = table.entries.get_full_mut(key) {
+        let found = self.found.take().filter(|found| found.table == table);
+        let rows = &mut self.tables[table];
+        if let Some(place) = rows.place(key, found) {
+            let entry = &mut rows.entries[place];
             entry.age = 0;
             return (place, std::mem::replace(&mut entry.known, known));
         }
         self.bytes += key_size(key);
-        let (place, _) = table
+        let (place, _) = rows
             .entries
             .insert_full(Packed::checked(key), Entry::new(known));
-        (place, table.unheard_of())
+        (place, rows.unheard_of())
     }
 
     /// A new call begins: what was asked for before cannot be undone any more.
@@ -294,6 +300,15 @@ impl Rows {
 }
 
 impl TableRows {
+    /// Where the entry of `key` is; `found` is looked at first, which saves the search.
+    fn place(&self, key: &[u8], found: Option<Place>) -> Option<usize> {
+        let found = found.map(|found| found.entry).filter(|&found| {
+            let entry = self.entries.get_index(found);
+            entry.is_some_and(|(there, _)| **there == *key)
+        });
+        found.or_else(|| self.entries.get_index_of(key))
+    }
+
     /// What is known of a key that has no entry.
     fn unheard_of(&self) -> Known {
         match self.complete {

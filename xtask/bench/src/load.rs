@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use anyhow::{Context as _, Result};
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, context::PublishAckFuture, stream};
+use futures::TryStreamExt as _;
 
 use crate::orders::OrderEvent;
 
@@ -15,29 +17,66 @@ const IN_FLIGHT: usize = 2_000;
 
 /// Makes the stream and publishes all `events` to it, each of them acknowledged.
 pub(crate) async fn load(url: &str, events: impl Iterator<Item = OrderEvent>) -> Result<()> {
+    let jetstream = connect(url).await?;
+    create_stream(&jetstream, STREAM, "orders.>").await?;
+    let mut unacknowledged = InFlight::default();
+    for event in events {
+        unacknowledged
+            .push(publish(&jetstream, event).await?)
+            .await?;
+    }
+    unacknowledged.settle().await
+}
+
+/// Copies the first `count` events to the stream `FIRST_<count>`, with `first.<count>.` before their subjects: for a
+/// reader that cannot be told where to stop, and would read on while others are timed.
+pub(crate) async fn copy_first(url: &str, count: u64) -> Result<()> {
+    let (jetstream, prefix) = (connect(url).await?, format!("first.{count}"));
+    create_stream(
+        &jetstream,
+        &format!("FIRST_{count}"),
+        &format!("{prefix}.>"),
+    )
+    .await?;
+    let config = pull::Config {
+        ack_policy: AckPolicy::None,
+        memory_storage: true,
+        ..Default::default()
+    };
+    let stream = jetstream.get_stream(STREAM).await?;
+    let consumer = stream.create_consumer(config).await?;
+    let mut messages = consumer.messages().await?;
+    let mut unacknowledged = InFlight::default();
+    for _ in 0..count {
+        let message = messages.try_next().await?.context("the stream ended")?;
+        let headers = message.headers.clone().unwrap_or_default();
+        let (subject, payload) = (&message.subject, message.payload.clone());
+        let published =
+            jetstream.publish_with_headers(format!("{prefix}.{subject}"), headers, payload);
+        unacknowledged
+            .push(published.await.context("copying an order event")?)
+            .await?;
+    }
+    unacknowledged.settle().await
+}
+
+async fn connect(url: &str) -> Result<jetstream::Context> {
     let client = async_nats::connect(url)
         .await
         .with_context(|| format!("connecting to {url}"))?;
-    let jetstream = jetstream::new(client);
+    Ok(jetstream::new(client))
+}
+
+async fn create_stream(jetstream: &jetstream::Context, name: &str, subjects: &str) -> Result<()> {
     let config = stream::Config {
-        name: STREAM.to_owned(),
-        subjects: vec!["orders.>".to_owned()],
+        name: name.to_owned(),
+        subjects: vec![subjects.to_owned()],
         ..Default::default()
     };
     jetstream
         .create_stream(config)
         .await
-        .context("creating the stream")?;
-    let mut unacknowledged = VecDeque::with_capacity(IN_FLIGHT);
-    for event in events {
-        if unacknowledged.len() == IN_FLIGHT {
-            settle(unacknowledged.pop_front()).await?;
-        }
-        unacknowledged.push_back(publish(&jetstream, event).await?);
-    }
-    for acknowledgement in unacknowledged {
-        settle(Some(acknowledgement)).await?;
-    }
+        .with_context(|| format!("creating the stream {name}"))?;
     Ok(())
 }
 
@@ -52,11 +91,33 @@ pub(crate) async fn publish(
     published.await.context("publishing an order event")
 }
 
-async fn settle(acknowledgement: Option<PublishAckFuture>) -> Result<()> {
-    if let Some(acknowledgement) = acknowledgement {
-        acknowledgement
-            .await
-            .context("the server did not acknowledge an order event")?;
+/// Events that the server has yet to acknowledge, at most [`IN_FLIGHT`].
+#[derive(Default)]
+struct InFlight(VecDeque<PublishAckFuture>);
+
+impl InFlight {
+    async fn push(&mut self, published: PublishAckFuture) -> Result<()> {
+        if self.0.len() == IN_FLIGHT
+            && let Some(oldest) = self.0.pop_front()
+        {
+            acknowledged(oldest).await?;
+        }
+        self.0.push_back(published);
+        Ok(())
     }
+
+    /// Waits for all of them.
+    async fn settle(self) -> Result<()> {
+        for published in self.0 {
+            acknowledged(published).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn acknowledged(published: PublishAckFuture) -> Result<()> {
+    published
+        .await
+        .context("the server did not acknowledge an order event")?;
     Ok(())
 }

@@ -11,20 +11,18 @@ use serde::Serialize;
 use crate::child::Child;
 use crate::host::Host;
 use crate::peer::DONE;
+use crate::python::Script;
+use crate::rows;
 use crate::stage::Stage;
-use crate::{python, rows};
 
 /// Ten projections on one stream.
 const MANY: usize = 10;
-
-/// Folder of its packages.
-const PYTHON_ENVIRONMENT: &str = "bench-python";
 
 /// The projection that is measured, and its table.
 pub(crate) const PROJECTION: &str = "order-summary";
 pub(crate) const TABLE: &str = "orders";
 
-/// The tutorials' way, and Python, are so slow that they get only the first events.
+/// The tutorials' way, and those in Python, are so slow that they get only the first events.
 const FEW_EVENTS: u64 = 50_000;
 const PYTHON_EVENTS: u64 = 100_000;
 
@@ -36,6 +34,7 @@ pub(crate) enum Contender {
     Native,
     PerEventAck,
     Python,
+    Pathway,
     Many,
 }
 
@@ -66,12 +65,13 @@ impl Replay {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Drain,
         Self::Foldline,
         Self::Native,
         Self::PerEventAck,
         Self::Python,
+        Self::Pathway,
         Self::Many,
     ];
 
@@ -82,6 +82,7 @@ impl Contender {
             Self::Native => "native",
             Self::PerEventAck => "per-event-ack",
             Self::Python => "python",
+            Self::Pathway => "pathway",
             Self::Many => "many",
         }
     }
@@ -90,31 +91,42 @@ impl Contender {
     pub(crate) fn events(self, stage: &Stage<'_>) -> u64 {
         match self {
             Self::PerEventAck => stage.events.min(FEW_EVENTS),
-            Self::Python => stage.events.min(PYTHON_EVENTS),
+            Self::Python | Self::Pathway => stage.events.min(PYTHON_EVENTS),
             _ => stage.events,
         }
     }
 
-    /// Installs what it needs.
+    /// Installs what it needs, and gives it a stream that ends where it has to stop if it reads on otherwise.
     pub(crate) fn prepare(self, stage: &Stage<'_>) -> Result<()> {
+        if let Some(script) = self.script() {
+            script.interpreter(stage.programs)?;
+        }
+        if self == Self::Pathway {
+            stage.copy_first(self.events(stage))?;
+        }
+        Ok(())
+    }
+
+    /// Of those written in Python.
+    fn script(self) -> Option<&'static Script> {
         match self {
-            Self::Python => {
-                python::interpreter(stage.programs, PYTHON_ENVIRONMENT, &["nats-py"]).map(drop)
-            }
-            _ => Ok(()),
+            Self::Python => Some(&Script::CLIENT_ALONE),
+            Self::Pathway => Some(&Script::PATHWAY),
+            _ => None,
         }
     }
 
     /// Replays the stream in a folder of its own, which is gone afterwards.
     pub(crate) fn replay(self, stage: &Stage<'_>, config: Option<&Path>) -> Result<Replay> {
         let folder = stage.run_folder()?;
-        let replay = match self {
-            Self::Foldline => host(stage, folder.path(), config, &[PROJECTION.to_owned()]),
-            Self::Many => host(stage, folder.path(), config, &many()),
-            Self::Python => python(stage, folder.path(), self.events(stage)),
-            _ => peer(stage, folder.path(), self.name(), self.events(stage)),
+        let (name, events) = (self.name(), self.events(stage));
+        let replay = match (self, self.script()) {
+            (Self::Foldline, _) => host(stage, folder.path(), config, &[PROJECTION.to_owned()]),
+            (Self::Many, _) => host(stage, folder.path(), config, &many()),
+            (_, Some(script)) => run_script(stage, folder.path(), script, events),
+            _ => peer(stage, folder.path(), name, events),
         };
-        replay.with_context(|| format!("replaying with {}", self.name()))
+        replay.with_context(|| format!("replaying with {name}"))
     }
 }
 
@@ -134,14 +146,13 @@ pub(crate) fn peer(stage: &Stage<'_>, folder: &Path, name: &str, events: u64) ->
     })
 }
 
-fn python(stage: &Stage<'_>, folder: &Path, events: u64) -> Result<Replay> {
-    let python = python::interpreter(stage.programs, PYTHON_ENVIRONMENT, &["nats-py"])?;
+/// A service written in Python, reading the first `events`.
+fn run_script(stage: &Stage<'_>, folder: &Path, script: &Script, events: u64) -> Result<Replay> {
+    let python = script.interpreter(stage.programs)?;
     time(stage, folder, &python, events, |command| {
-        command.arg(python::script("python")).args([
-            &stage.server.url,
-            &events.to_string(),
-            "orders.db",
-        ]);
+        command
+            .arg(script.path())
+            .args([&stage.server.url, &events.to_string(), "orders.db"]);
     })
 }
 

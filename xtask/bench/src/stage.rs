@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use xtask::step::step;
 
-use crate::load::load;
+use crate::load::{copy_first, load};
 use crate::orders::{Ids, OrderEvents};
 use crate::server::NatsServer;
 
@@ -87,6 +87,12 @@ impl<'p> Stage<'p> {
             events: count,
             folder,
         })
+    }
+
+    /// Copies the first `count` events to a stream that ends with them.
+    pub(crate) fn copy_first(&self, count: u64) -> Result<()> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(copy_first(&self.server.url, count))
     }
 
     /// An empty folder for one run, which removes itself.

@@ -30,8 +30,8 @@ const LATE_ANSWER: Duration = Duration::from_secs(2);
 /// A connection over which not a byte comes while an answer is due is dead, however open it looks: it is made anew.
 /// Shorter than an answer may take, so that it is not the question that is blamed.
 const SILENT: Duration = Duration::from_millis(2_500);
-/// The same when signs of life were missing before the question already.
-const SILENT_WHEN_DOUBTED: Duration = Duration::from_millis(400);
+/// The same when signs of life were missing before the question already. A connection given up wrongly costs little.
+const SILENT_WHEN_DOUBTED: Duration = Duration::from_millis(250);
 /// Finds connections that died without a sign while nobody asks or reads: two missed pings end them.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Pause between attempts to reconnect; the client's own default grows to 4 s, too long to be back within 3 s.

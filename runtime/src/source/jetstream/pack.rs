@@ -129,6 +129,7 @@ impl Packer {
         }
         let builder = std::mem::take(&mut self.builder);
         let batch = builder.finish(self.through, self.pending);
+        self.builder = BatchBuilder::after(&batch);
         Some((batch, self.continuity.gap.take()))
     }
 }

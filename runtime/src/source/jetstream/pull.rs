@@ -17,10 +17,11 @@ use tokio::time::{Instant, timeout_at};
 
 /// A request that found nothing ends after this time and is made again.
 const EXPIRES: Duration = Duration::from_secs(10);
-/// The server gives a sign of life this often when there is nothing to read.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The server gives a sign of life this often when there is nothing to read. Short enough that what follows on silence
+/// fits into 3 s: doubting the connection, making a new one, opening the read model again.
+const HEARTBEAT: Duration = Duration::from_millis(750);
 /// Two missed signs of life are an error.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 
 /// Why there are no more messages.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +230,6 @@ mod tests {
         assert_eq!(said["batch"], 100);
         assert_eq!(said["max_bytes"], 1_000);
         assert_eq!(said["expires"], 10_000_000_000_u64);
-        assert_eq!(said["idle_heartbeat"], 1_000_000_000);
+        assert_eq!(said["idle_heartbeat"], 750_000_000);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::source::conformance::{LIMITS, soon};
+use crate::source::conformance::{LIMITS, soon, take};
 
 const WITH_PASSWORD: &str = "jetstream: enabled, authorization { user: me, password: secret }";
 /// Whoever logs in may ask JetStream nothing.
@@ -170,4 +170,36 @@ async fn a_missing_permission_is_named() {
     assert!(text.contains("$JS.API.STREAM.INFO.ORDERS"), "{text}");
     let text = refusal(soon(source.find_stream(&["orders.>".parse().unwrap()])).await);
     assert!(text.contains("$JS.API.STREAM.LIST"), "{text}");
+}
+
+/// The server maps its own domain's prefix to the usual one before it looks at permissions, so only an answer, and none
+/// from another domain, shows which was used.
+#[tokio::test]
+async fn a_domain_and_an_inbox_prefix_are_used() {
+    let server = Server::start_with(
+        r#"jetstream { domain: hub }
+        no_auth_user: test
+        authorization { users: [
+            { user: test, password: test }
+            { user: me, password: secret, permissions: { subscribe: "_INBOX.me.>" } }
+        ] }"#,
+    )
+    .await;
+    server.publish_numbers(10).await;
+    let in_domain = |domain: &str| JetStreamOptions {
+        identity: me("secret"),
+        api_prefix: Some(format!("$JS.{domain}.API")),
+        inbox_prefix: Some("_INBOX.me".into()),
+        ..at(&server.nats.url())
+    };
+    let source = JetStreamSource::new(&in_domain("hub"));
+    let reading = source.read(STREAM, ReadFrom::After(0), Lane::Live, LIMITS);
+    let mut reader = soon(reading).await.unwrap();
+    assert_eq!(take(&mut reader, 10).await.len(), 10);
+
+    let text = error(in_domain("elsewhere")).await;
+    assert!(
+        text.contains("no JetStream answers at $JS.elsewhere.API"),
+        "{text}"
+    );
 }
