@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Supervisor;
 use super::command_error::CommandError;
 use super::message::{Message, Outcome, Reply};
@@ -12,6 +14,9 @@ use crate::store::StoreError;
 use crate::store::sqlite::compare::{CompareError, Snapshot};
 use crate::telemetry;
 
+/// Comparisons at once: each reads two read models through, and keeps their write-ahead logs from being emptied.
+pub(super) const COMPARISONS_MAX: usize = 2;
+
 /// Rows that differ, for each table, that a `verify` keeps.
 pub(super) const VERIFY_EXAMPLES: usize = 10;
 
@@ -19,6 +24,8 @@ pub(super) const VERIFY_EXAMPLES: usize = 10;
 pub(super) struct Pair {
     live: One,
     other: One,
+    /// One of [`COMPARISONS_MAX`].
+    _permit: OwnedSemaphorePermit,
 }
 
 struct One {
@@ -38,7 +45,9 @@ impl Supervisor {
             let name = name.to_owned();
             return Err(CommandError::NothingToCompare { name });
         };
+        let permit = Arc::clone(&self.ground.comparisons).try_acquire_owned();
         let pair = Pair {
+            _permit: permit.map_err(|_| CommandError::Comparing)?,
             live: self.snapshot(live)?,
             other: self.snapshot(other)?,
         };
