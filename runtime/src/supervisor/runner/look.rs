@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
 use super::{Runner, blocking};
-use crate::projection::progress::Rate;
 
 /// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
 const LOOK: Duration = Duration::from_millis(250);
@@ -18,17 +17,12 @@ const LOOKS_PER_QUESTION: u32 = 4;
 impl Runner {
     /// Measures the rate and looks at the stream's end, for as long as it is polled.
     pub(super) async fn look(&self, stream: &str) -> Infallible {
-        let (mut read, mut arriving) = (Rate::default(), Rate::default());
         let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 0_u32.. {
             look.tick().await;
-            if let Some((checkpoint, last)) = self.progress.place() {
-                let now = Instant::now();
-                let rates = (read.look(now, checkpoint), arriving.look(now, last));
-                self.progress.rates(rates.0, rates.1);
-            }
+            self.progress.look();
             if !number.is_multiple_of(LOOKS_PER_QUESTION) {
                 continue;
             }
