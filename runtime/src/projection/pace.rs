@@ -80,6 +80,13 @@ impl Rate {
         if self.moves.back().is_some_and(|&(_, at)| at == to) {
             return;
         }
+        if let Some(&(until, at)) = self.moves.back()
+            && now.duration_since(until) > SILENCE
+        {
+            // It begins anew, and not as slow as it was silent long.
+            let begun = (now - SILENCE, at);
+            self.moves = VecDeque::from([begun]);
+        }
         let before_last = self.moves.len().checked_sub(2);
         let before_last = before_last.map(|index| self.moves[index].0);
         if before_last.is_some_and(|before| now.duration_since(before) < STEP) {
@@ -129,8 +136,11 @@ mod tests {
         rate.moved(start + seconds(20.0), 200);
         rate.moved(start + seconds(21.0), 250);
         rate.moved(start + seconds(22.0), 300);
-        let now = rate.at(start + seconds(26.0));
-        assert!((10.0..50.0).contains(&now), "{now}");
+        let now = rate.at(start + seconds(22.0));
+        assert!(
+            (50.0..80.0).contains(&now),
+            "{now}: the silence does not count"
+        );
     }
 
     #[test]

@@ -40,27 +40,17 @@ pub(crate) async fn show(host: &mut Host, guests: &Path, modules: &Path) -> Resu
 /// Waits until this version is served, and shows how far it is until then.
 async fn wait_until_live(host: &mut Host, version: u32) -> Result<()> {
     let (deadline, bar) = (Instant::now() + DONE_WITHIN, bar(PROJECTION, 0));
-    let mut seen = None;
     loop {
         let now = projection(host).await?;
-        if now.version == version {
-            bar.finish_and_clear();
-            return Ok(());
-        }
         let mut generations = now.generations.iter();
         if let Some(building) = generations.find(|one| one.state == "building") {
             draw(&bar, building.events_done, building.lag);
-            if seen.replace(building.events_done) != Some(building.events_done) {
-                let (done, of) = (building.events_done, building.events_done + building.lag);
-                let serving = now.version;
-                bar.suspend(|| {
-                    println!(
-                        "    {} of {} events, version {serving} serves",
-                        HumanCount(done),
-                        HumanCount(of)
-                    );
-                });
-            }
+        }
+        if now.version == version {
+            bar.finish_and_clear();
+            let events = HumanCount(now.checkpoint);
+            println!("    version {version} serves, with all {events} events");
+            return Ok(());
         }
         not_after(deadline, &format!("version {version} is not live"))?;
         sleep(POLL).await;
