@@ -35,6 +35,8 @@ pub fn init(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(env_filter(log.level, filter)?)
         .with_writer(std::io::stderr)
+        // A line that cannot be written would be reported on stderr too, and that panics when nobody reads it any more.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => builder.try_init(),

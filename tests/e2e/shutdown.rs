@@ -1,10 +1,11 @@
 //! SIGTERM and Ctrl-C end the host at a commit; the next one goes on from there.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use foldline_tests::host::Host;
+use foldline_tests::host::{self, Host};
 use foldline_tests::model::Model;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
@@ -96,4 +97,27 @@ fn a_client_that_waits_does_not_keep_the_host_from_ending() {
         !answer.contains("200 OK"),
         "the wait was not fulfilled: {answer}"
     );
+}
+
+/// Ends with the test, however that ends.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It has ended where the test went well.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[test]
+fn a_host_whose_log_nobody_reads_any_more_stops_in_order_all_the_same() {
+    let host = Host::new("nats://127.0.0.1:1");
+    let mut child = Ending(host.command().stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(child.0.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("serves http://")));
+    drop(log);
+
+    host::send("TERM", child.0.id());
+    let ended = wait_until("the host ends", || child.0.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
 }

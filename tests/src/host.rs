@@ -177,13 +177,7 @@ impl Host {
     /// If it does not run, or does not end.
     pub fn end_with(&mut self, signal: &str) -> ExitStatus {
         let mut running = self.running.take().expect("the host runs");
-        let pid = running.child.id();
-        // The shell has `kill` built in everywhere; the standard library has only `kill -9`.
-        let sent = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{signal} {pid}"))
-            .status();
-        assert!(sent.expect("sh runs").success(), "the signal was sent");
+        send(signal, running.child.id());
         let status = wait_until("the host ends after the signal", || {
             running.child.try_wait().expect("the host can be asked")
         });
@@ -233,6 +227,19 @@ impl Host {
     pub fn folder(&self, name: &str) -> PathBuf {
         self.folders.path().join(name)
     }
+}
+
+/// Sends a signal (`TERM`, `INT`) to a process.
+///
+/// # Panics
+/// If there is no such process.
+pub fn send(signal: &str, pid: u32) {
+    // The shell has `kill` built in everywhere; the standard library has only `kill -9`.
+    let sent = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{signal} {pid}"))
+        .status();
+    assert!(sent.expect("sh runs").success(), "the signal was sent");
 }
 
 impl Drop for Host {
