@@ -13,6 +13,7 @@ use recovery::Failure;
 pub mod brake;
 pub mod directory;
 pub mod losses;
+pub mod pace;
 pub mod progress;
 pub mod recovery;
 pub mod task;
@@ -126,8 +127,6 @@ impl Generation {
     /// What the catalog and the generation's own run say of it.
     pub fn of(record: &GenerationRecord, run: &Status) -> Self {
         let rate = run.events_per_second;
-        // The end of the stream moves away meanwhile.
-        let nearer = rate - run.arriving_per_second;
         Self {
             number: record.number,
             version: record.version,
@@ -143,7 +142,7 @@ impl Generation {
             events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
             events_per_second: rate,
-            seconds_left: (run.lag > 0 && nearer > 0.0).then(|| run.lag as f64 / nearer),
+            seconds_left: pace::seconds_left(run.lag, rate, run.arriving_per_second),
             started_from: record.started_from,
             file: record.file.clone(),
             created: record.created.clone(),

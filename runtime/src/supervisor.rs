@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,6 +94,7 @@ impl Supervisor {
             stop,
             reports: supervision.sender(),
             losses: directory.losses().clone(),
+            comparisons: Arc::new(Semaphore::new(compare::COMPARISONS_MAX)),
         };
         let mut supervisor = Self {
             ground,
@@ -160,6 +161,7 @@ impl Supervisor {
             paused: Arc::new(record.paused.into()),
             generations: record.generations.into_iter().map(hosted).collect(),
             meeting: false,
+            verifying: None,
             verified: None,
         };
         if record.paused {

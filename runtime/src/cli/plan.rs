@@ -69,7 +69,9 @@ fn render(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
         }
     }
     let file = plan.module.as_ref().and_then(|module| module.file.as_ref());
-    if let Some(file) = file.filter(|_| plan.verdict != "unchanged") {
+    if plan.verdict == "start" {
+        line("to do it", "copy the file into the modules folder")?;
+    } else if let Some(file) = file.filter(|_| plan.verdict != "unchanged") {
         line(
             "to do it",
             &format!("copy the file over {file} in the modules folder"),

@@ -1,42 +1,29 @@
 //! Tells the outside how far a projection is. It never tells anything that is not committed.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::pace::Pace;
 use super::{Problem, State, Status};
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
 use crate::store::Checkpoint;
 
-/// The rate is that of the last few seconds: long enough not to flicker, short enough to follow a change.
-const RATE_WINDOW: Duration = Duration::from_secs(5);
-
-/// A replay of fewer events says nothing about how fast a longer one is.
-const REPLAY_MIN: u64 = 1_000;
-
 /// Shared by the loop, which commits, and the run, which looks at it.
 #[derive(Debug, Clone)]
 pub struct Progress {
     status: watch::Sender<Status>,
-    replay: Arc<Mutex<Option<Replay>>>,
-}
-
-/// What was missed is being read since then, from there.
-#[derive(Debug, Clone, Copy)]
-struct Replay {
-    since: Instant,
-    from: Sequence,
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Progress {
     /// Speaks through `status`.
     pub fn new(status: watch::Sender<Status>) -> Self {
-        let replay = Arc::default();
-        Self { status, replay }
+        let pace = Arc::default();
+        Self { status, pace }
     }
 
     /// Everything up to `through` is committed; `pending` events waited behind it when it was read.
@@ -47,17 +34,17 @@ impl Progress {
             // Never lowered: this may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + pending);
             settle(status);
-            if status.lag == 0
-                && let Some(replay) = self.replay().take()
-            {
-                status.replay_rate = replay.rate(through).or(status.replay_rate);
+            let (now, mut pace) = (Instant::now(), self.pace());
+            pace.moved(now, through, status.last_sequence);
+            if status.lag == 0 {
+                status.replay_rate = pace.caught_up(now, through).or(status.replay_rate);
             }
         });
     }
 
-    fn replay(&self) -> MutexGuard<'_, Option<Replay>> {
-        // It is set or taken as a whole.
-        self.replay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        // Half a change makes a wrong rate for a few seconds.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The read model is open and served; whether its stream can be read is not known yet.
@@ -76,10 +63,7 @@ impl Progress {
     /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
     /// with the first commit.
     pub fn started(&self, resume: &Resume) {
-        *self.replay() = Some(Replay {
-            since: Instant::now(),
-            from: resume.after,
-        });
+        self.pace().begin(Instant::now(), resume.after);
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
@@ -96,6 +80,9 @@ impl Progress {
         self.status.send_modify(|status| {
             if matches!(status.status, State::CatchingUp | State::Live) {
                 status.last_sequence = status.last_sequence.max(last_sequence);
+                let now = Instant::now();
+                self.pace()
+                    .moved(now, status.checkpoint, status.last_sequence);
                 settle(status);
             }
         });
@@ -127,21 +114,15 @@ impl Progress {
         });
     }
 
-    /// The rates were measured: events that were read, and events that came to the stream, per second.
-    pub fn rates(&self, read: f64, arriving: f64) {
+    /// Looks at the rates.
+    pub fn look(&self) {
+        let (read, arriving) = self.pace().rates(Instant::now());
         self.status.send_if_modified(|status| {
             let changed = (status.events_per_second - read).abs() >= 0.05;
             status.events_per_second = read;
             status.arriving_per_second = arriving;
             changed
         });
-    }
-
-    /// How far it is, and how far the stream goes; none before its run knows both.
-    pub fn place(&self) -> Option<(Sequence, Sequence)> {
-        let status = self.status.borrow();
-        let runs = matches!(status.status, State::CatchingUp | State::Live);
-        runs.then_some((status.checkpoint, status.last_sequence))
     }
 
     /// Events per second of the last replay.
@@ -182,15 +163,6 @@ impl Progress {
     }
 }
 
-impl Replay {
-    /// Events per second, if there were enough of them.
-    fn rate(self, through: Sequence) -> Option<f64> {
-        let events = through.saturating_sub(self.from);
-        let seconds = self.since.elapsed().as_secs_f64();
-        (events >= REPLAY_MIN && seconds > 0.0).then(|| events as f64 / seconds)
-    }
-}
-
 /// Says once what the stream forgets, and again when that changes.
 fn warn(status: &mut Status, resume: &Resume) {
     if status.warnings == resume.forgets {
@@ -221,58 +193,4 @@ fn settle(status: &mut Status) {
 fn set_module(status: &mut Status, module: &GuestModule) {
     status.digest = module.digest.to_string();
     status.version = module.definition.version;
-}
-
-/// Events per second from looks at a sequence that rises, a few looks a second.
-#[derive(Debug, Default)]
-pub struct Rate {
-    looks: VecDeque<(Instant, Sequence)>,
-}
-
-impl Rate {
-    /// The rate of the last seconds, with this look. Time before it began to move does not count.
-    pub fn look(&mut self, now: Instant, sequence: Sequence) -> f64 {
-        if self.looks.iter().all(|&(_, at)| at == sequence) {
-            self.looks.clear();
-        }
-        self.looks.push_back((now, sequence));
-        while self.looks.len() > 2 && now - self.looks[1].0 >= RATE_WINDOW {
-            self.looks.pop_front();
-        }
-        let (since, from) = self.looks[0];
-        let seconds = (now - since).as_secs_f64();
-        if seconds > 0.0 {
-            sequence.saturating_sub(from) as f64 / seconds
-        } else {
-            0.0
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_follows_the_last_seconds_and_falls_to_zero_when_nothing_comes() {
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        assert_eq!(rate.look(start, 0), 0.0);
-        assert_eq!(rate.look(start + Duration::from_secs(1), 100), 100.0);
-        for second in 2..20 {
-            rate.look(start + Duration::from_secs(second), 100);
-        }
-        assert_eq!(rate.look(start + Duration::from_secs(20), 100), 0.0);
-    }
-
-    #[test]
-    fn waiting_for_the_first_events_does_not_make_the_rate_smaller() {
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        for second in 0..4 {
-            rate.look(start + Duration::from_secs(second), 7);
-        }
-        assert_eq!(rate.look(start + Duration::from_secs(4), 107), 100.0);
-        assert_eq!(rate.look(start + Duration::from_secs(5), 307), 150.0);
-    }
 }

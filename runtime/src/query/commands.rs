@@ -35,7 +35,7 @@ pub(super) async fn command(
         other => {
             return Err(
                 HttpProblem::not_found(format!("there is no command {other:?}"))
-                    .hint("there are rebuild, promote, rollback, pause, resume and remove"),
+                    .hint("there are rebuild, promote, rollback, diff, verify, pause, resume, remove and accept"),
             );
         }
     };

@@ -1,5 +1,6 @@
 //! Why a command was not done.
 
+use super::compare::COMPARISONS_MAX;
 use super::meeting::Apart;
 use crate::catalog::CatalogError;
 use crate::source::SourceError;
@@ -69,6 +70,9 @@ pub enum CommandError {
         /// The projection.
         name: String,
     },
+    /// A few comparisons at a time.
+    #[error("{COMPARISONS_MAX} comparisons are under way on this host")]
+    Comparing,
     /// It is paused.
     #[error("projection {name} is paused")]
     Paused {
@@ -175,6 +179,7 @@ impl CommandError {
                 "wait until it is live, or put another module into the modules folder to build that instead"
             }
             Self::Busy { .. } | Self::NotTogether { .. } => "try again in a moment",
+            Self::Comparing => "try again when one has ended",
             Self::Paused { name } => return format!("`foldline resume {name}` first"),
             Self::Stopped { .. } => "put the module file back into the modules folder",
             Self::StartsLater { .. } => "name a sequence that the live read model contains",

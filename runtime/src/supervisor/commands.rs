@@ -228,16 +228,14 @@ impl Supervisor {
 
     fn pause(&mut self, name: &str, paused: bool) -> Result<Step, CommandError> {
         let projection = self.find(name)?;
-        let (was, word) = (
-            projection.is_paused(),
-            if paused { "paused" } else { "resumed" },
-        );
+        let was = projection.is_paused();
+        let word = if paused { "paused" } else { "resumed" };
         let mut message = format!("{name} is {word}");
         if was == paused {
-            message = format!(
-                "{name} was not {}",
-                if paused { "running" } else { "paused" }
-            );
+            message = match paused {
+                true => format!("{name} is paused already"),
+                false => format!("{name} was not paused"),
+            };
         } else {
             self.ground.shared.catalog.pause(name, paused)?;
             projection.paused.store(paused, Ordering::Relaxed);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Supervisor;
 use super::command_error::CommandError;
 use super::message::{Message, Outcome, Reply};
@@ -12,10 +14,18 @@ use crate::store::StoreError;
 use crate::store::sqlite::compare::{CompareError, Snapshot};
 use crate::telemetry;
 
+/// Comparisons at once: each reads two read models through, and keeps their write-ahead logs from being emptied.
+pub(super) const COMPARISONS_MAX: usize = 2;
+
+/// Rows that differ, for each table, that a `verify` keeps.
+pub(super) const VERIFY_EXAMPLES: usize = 10;
+
 /// The live read model and the other one, at one sequence.
 pub(super) struct Pair {
     live: One,
     other: One,
+    /// One of [`COMPARISONS_MAX`].
+    _permit: OwnedSemaphorePermit,
 }
 
 struct One {
@@ -35,7 +45,9 @@ impl Supervisor {
             let name = name.to_owned();
             return Err(CommandError::NothingToCompare { name });
         };
+        let permit = Arc::clone(&self.ground.comparisons).try_acquire_owned();
         let pair = Pair {
+            _permit: permit.map_err(|_| CommandError::Comparing)?,
             live: self.snapshot(live)?,
             other: self.snapshot(other)?,
         };
@@ -79,6 +91,14 @@ impl Supervisor {
             // Nobody listens any more when the host stops; what was built is compared after the next start.
             let _not_heard = reports.blocking_send(message);
         });
+    }
+
+    /// Compares what was built to verify the live read model, once.
+    pub(super) fn compare_to_verify(&mut self, name: &str, number: u32, pair: Pair) {
+        if let Some(projection) = self.projections.get_mut(name) {
+            projection.verifying = Some(number);
+        }
+        self.compare(name, pair, VERIFY_EXAMPLES, None);
     }
 
     /// What was built to verify the live read model is compared, and not needed any more.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -32,6 +32,8 @@ pub(super) struct Ground {
     pub(super) stop: CancellationToken,
     pub(super) reports: mpsc::Sender<Message>,
     pub(super) losses: Losses,
+    /// Bounds how many read models are compared at once.
+    pub(super) comparisons: Arc<Semaphore>,
 }
 
 /// One projection that the catalog knows.
@@ -44,6 +46,8 @@ pub(super) struct Projection {
     pub(super) generations: Vec<Hosted>,
     /// Two generations are being brought together.
     pub(super) meeting: bool,
+    /// The generation whose rows are being compared, to verify those of the live one.
+    pub(super) verifying: Option<u32>,
     /// What the last `verify` found.
     pub(super) verified: Option<Arc<Comparison>>,
 }

@@ -1,13 +1,11 @@
 //! One generation from its start to its end: attempts, each until something fails, with back-off between.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -15,29 +13,22 @@ use super::message::Message;
 use crate::batch::BatchLimits;
 use crate::catalog::{Catalog, GenerationRecord};
 use crate::config::Config;
-use crate::event::Position;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
 use crate::projection::directory::ReadModelFile;
 use crate::projection::losses::LossGate;
-use crate::projection::progress::{Progress, Rate};
+use crate::projection::progress::Progress;
 use crate::projection::recovery::{Failure, Retry};
-use crate::projection::task::{Inputs, Task};
+use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State};
-use crate::session::Session;
-use crate::source::position::{self, OnLostEvents, Resume, Start};
+use crate::source::EventSource;
+use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
-use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Checkpoint, ReadModelStore};
 
-/// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
-const LOOK: Duration = Duration::from_millis(250);
-
-/// The stream's end is asked for with each so-many-th look.
-const LOOKS_PER_QUESTION: u32 = 4;
+mod look;
+mod prepare;
 
 /// Causes that somebody has to mend outside the host are looked at again after this time: soon enough for a
 /// person who waits for it, seldom enough to cost nothing.
@@ -225,132 +216,6 @@ impl Runner {
         self.supervise(task).await
     }
 
-    /// Everything else the loop needs: its place in the stream, and the events from there.
-    async fn prepare(&self, store: SqliteStore, module: GuestModule) -> Result<Task, Failure> {
-        let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
-        let store = self.pass_over_lost(store, &checkpoint, &resume).await?;
-        let readers = &self.shared.readers;
-        let subscription = readers
-            .subscribe(&checkpoint.stream, checkpoint.position())
-            .await?;
-        Ok(Task {
-            session: self.session(store, &module)?,
-            checkpoint,
-            commits: self.shared.config.store.commits(),
-            resume,
-            limits: self.shared.guest_limits,
-            progress: self.progress.clone(),
-            brake: self.brake.clone(),
-            turn: self.turn.clone(),
-            inputs: Inputs {
-                subscription,
-                ahead: None,
-                filters: filters(&module),
-                limits: self.shared.batch_limits,
-                module: self.module.clone(),
-                stop: self.stop.clone(),
-            },
-            guest: module,
-        })
-    }
-
-    fn session(&self, store: SqliteStore, module: &GuestModule) -> Result<Session, Failure> {
-        let cache = self.shared.config.store.cache_bytes();
-        let definition = Arc::clone(&module.definition);
-        Ok(Session::new(Box::new(store), definition, cache)?)
-    }
-
-    /// Opens the read model, making it where there is none, and serves it.
-    async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
-        let (shared, record) = (Arc::clone(&self.shared), Arc::clone(&self.record));
-        let store = blocking(move || {
-            let definition = &module.definition;
-            shared
-                .folder
-                .open_or_create(&record.file, definition, &module.digest)
-        })
-        .await??;
-        self.read_model.get_or_init(|| {
-            Arc::new(ReadModelFile {
-                path: self.shared.folder.path_of(&self.record.file),
-                definition: self.record.definition.clone(),
-            })
-        });
-        self.progress.opened(store.checkpoint());
-        Ok(store)
-    }
-
-    /// Finds the stream and checks that the read model's checkpoint belongs to it.
-    async fn place(
-        &self,
-        stored: Option<&Checkpoint>,
-        module: &GuestModule,
-    ) -> Result<(Checkpoint, Resume), Failure> {
-        let source = &*self.shared.source;
-        let settings = self.shared.config.projection(&self.name);
-        let stream = match (&settings.stream, stored) {
-            (Some(stream), Some(checkpoint)) if checkpoint.stream != *stream => {
-                return Err(Failure::OtherStream {
-                    configured: stream.clone(),
-                    stored: checkpoint.stream.clone(),
-                });
-            }
-            (Some(stream), _) => stream.clone(),
-            (None, Some(checkpoint)) => checkpoint.stream.clone(),
-            (None, None) => source.find_stream(&filters(module)).await?,
-        };
-        self.progress.found(&stream);
-        let start = self.record.started_from.map(Start::Sequence);
-        let start = start.unwrap_or(settings.start);
-        let on_lost = match self.losses.pass() {
-            true => OnLostEvents::Accept,
-            false => settings.on_lost_events,
-        };
-        let resume = position::check(source, &stream, stored, start, on_lost).await?;
-        let first = || Checkpoint {
-            stream,
-            sequence: resume.after,
-            anchor: 0,
-            epoch: 1,
-        };
-        let checkpoint = match (stored, resume.lost) {
-            (Some(stored), None) => stored.clone(),
-            (Some(stored), Some(lost)) => stored.at(Position {
-                sequence: lost.last,
-                // Nobody knows when that event was stored, so it is no anchor.
-                time: 0,
-            }),
-            (None, _) => first(),
-        };
-        Ok((checkpoint, resume))
-    }
-
-    /// Commits that lost events are passed over, so that it stays accepted, and says so.
-    async fn pass_over_lost(
-        &self,
-        mut store: SqliteStore,
-        checkpoint: &Checkpoint,
-        resume: &Resume,
-    ) -> Result<SqliteStore, Failure> {
-        let Some(LostEvents { first, last }) = resume.lost else {
-            return Ok(store);
-        };
-        tracing::warn!(
-            projection = self.name,
-            stream = checkpoint.stream,
-            "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
-        );
-        if store.checkpoint().is_none() {
-            return Ok(store);
-        }
-        let next = checkpoint.clone();
-        blocking(move || {
-            store.commit(&next)?;
-            Ok(store)
-        })
-        .await?
-    }
-
     /// Runs the loop on its thread and looks at it now and then.
     async fn supervise(&self, task: Task) -> Result<(), Failure> {
         let stream = task.checkpoint.stream.clone();
@@ -363,51 +228,6 @@ impl Runner {
             never = self.look(&stream) => match never {},
         }
     }
-
-    /// Measures the rate and looks at the stream's end, for as long as it is polled.
-    async fn look(&self, stream: &str) -> Infallible {
-        let (mut read, mut arriving) = (Rate::default(), Rate::default());
-        let mut replay_rate = self.progress.replay_rate();
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 0_u32.. {
-            look.tick().await;
-            if let Some((checkpoint, last)) = self.progress.place() {
-                let now = Instant::now();
-                let rates = (read.look(now, checkpoint), arriving.look(now, last));
-                self.progress.rates(rates.0, rates.1);
-            }
-            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
-                continue;
-            }
-            // The reader reports the same trouble with more detail; here it only means "not now".
-            if let Ok(state) = self.shared.source.stream_state(stream).await {
-                self.progress.stream_seen(state.last_sequence);
-            }
-            let measured = self.progress.replay_rate();
-            if measured != replay_rate {
-                replay_rate = measured;
-                self.keep_replay_rate(measured).await;
-            }
-        }
-        std::future::pending().await
-    }
-
-    /// For the next who asks how long a rebuild takes.
-    async fn keep_replay_rate(&self, rate: Option<f64>) {
-        let Some(rate) = rate else { return };
-        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let number = self.record.number;
-        let kept = blocking(move || shared.catalog.replayed(&name, number, rate)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(projection = self.name, "{error}");
-        }
-    }
-}
-
-/// The module's subject filters; the definition was checked when it was loaded.
-fn filters(module: &GuestModule) -> Vec<crate::subject::SubjectFilter> {
-    module.definition.filters().unwrap_or_default()
 }
 
 async fn blocking<T: Send + 'static>(

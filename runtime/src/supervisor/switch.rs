@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Supervisor;
 use super::command_error::CommandError;
+use super::compare::VERIFY_EXAMPLES;
 use super::meeting::{Apart, Meeting, Place};
 use super::message::{Aim, Message, Outcome, Reply};
 use super::projection::{Hosted, Projection, checkpoint};
@@ -22,9 +23,6 @@ const AT_HEELS: Duration = Duration::from_millis(500);
 /// indexes, which the live one should not have to wait for ([`commit_events`](crate::config::Store::commit_events)).
 const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
 
-/// Rows that differ, for each table, that a `verify` keeps.
-const VERIFY_EXAMPLES: usize = 10;
-
 /// After an attempt that failed, the next one waits as long.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -36,11 +34,15 @@ impl Supervisor {
             return;
         };
         let live = live.progress.subscribe();
+        let verifying = projection.verifying;
         let building = projection
             .generations
             .iter_mut()
             .find(|hosted| hosted.record.state == GenerationState::Building);
         let Some(building) = building else { return };
+        if verifying == Some(building.record.number) {
+            return;
+        }
         if building.is_watched() || !(automatic || building.record.purpose == Purpose::Verify) {
             return;
         }
@@ -98,7 +100,7 @@ impl Supervisor {
         };
         if projection.meeting {
             let busy = CommandError::Busy { name: name.into() };
-            return answer(reply, Err(busy));
+            return self.not_done(name, number, busy, reply);
         }
         let live = projection.live().map(Hosted::party);
         let other = projection.numbered(number).map(|other| other.party());
@@ -155,6 +157,7 @@ impl Supervisor {
                 // What is compared does not move any more; the generations may.
                 drop(meeting);
                 match pair {
+                    Ok(pair) if reply.is_none() => self.compare_to_verify(name, number, pair),
                     Ok(pair) => self.compare(name, pair, examples, reply),
                     Err(error) => self.not_done(name, number, error, reply),
                 }

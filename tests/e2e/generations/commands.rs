@@ -22,7 +22,9 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_what_to_do() {
     let refused =
         |arguments: &[&str], parts: &[&str]| host.cli(arguments).assert_explains(1, parts);
 
-    for word in ["rebuild", "promote", "rollback", "pause", "resume"] {
+    for word in [
+        "rebuild", "promote", "rollback", "diff", "verify", "pause", "resume",
+    ] {
         refused(&[word, "nobody"], &["no projection \"nobody\"", NAME]);
     }
     refused(
@@ -34,6 +36,7 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_what_to_do() {
         &["nothing to promote", "higher version"],
     );
     refused(&["rollback", NAME], &["no generation on standby"]);
+    refused(&["diff", NAME], &["nothing to compare"]);
     refused(
         &["rebuild", NAME, "--from", "900"],
         &["from sequence 900", "at 500"],

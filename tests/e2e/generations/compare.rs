@@ -1,5 +1,7 @@
 //! Two read models of one projection are compared at one sequence.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use foldline_tests::guests::module;
 use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
@@ -26,11 +28,11 @@ fn a_version_is_compared_with_the_live_one_while_events_come_and_promoted_by_han
     };
     host.wait_status(NAME, "has version 2 built", built);
 
-    let (done, mut orders) = (std::sync::atomic::AtomicBool::new(false), Orders::new(2));
+    let (done, mut orders) = (AtomicBool::new(false), Orders::new(2));
     std::thread::scope(|scope| {
         let ends_the_publisher = crate::reload::SetOnDrop(&done);
         scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) {
                 stream.publish(&orders.events(50));
             }
         });
@@ -96,6 +98,29 @@ fn verified(host: &Host) -> Value {
     assert_eq!(found["equal"], true, "{found}");
     assert_eq!(found["sequence"], 3_000, "{found}");
     found
+}
+
+#[test]
+fn what_is_verified_is_compared_once_whatever_else_happens() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(200_000)));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ends_the_thread = crate::reload::SetOnDrop(&done);
+        // Each look at the modules folder is an occasion to begin again.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                host.drop_module("other.wasm", b"no module");
+                host.remove_module("other.wasm");
+            }
+        });
+        assert_eq!(host.cli(&["verify", "ledger"]).code, 0);
+        drop(ends_the_thread);
+    });
+    command(&host, &["rebuild", "ledger", "--wait"]);
+    assert_eq!(host.log().lines_with(&["verified:"]).len(), 1);
 }
 
 #[test]

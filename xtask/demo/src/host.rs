@@ -40,12 +40,25 @@ pub(crate) struct Host {
 #[derive(Clone, Deserialize)]
 pub(crate) struct Projection {
     pub(crate) name: String,
+    /// The version that is served.
+    pub(crate) version: u32,
+    /// The built copies of the read model.
+    pub(crate) generations: Vec<Generation>,
     /// Of the running module: SHA-256 in hexadecimal.
     pub(crate) digest: String,
     pub(crate) status: String,
     /// Sequence of the last event applied.
     pub(crate) checkpoint: u64,
     last_error: Option<Problem>,
+}
+
+/// One built copy of a read model.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Generation {
+    /// `building`, `live`, `standby` or `failed`.
+    pub(crate) state: String,
+    pub(crate) events_done: u64,
+    pub(crate) lag: u64,
 }
 
 /// What to show of a table.

@@ -1,9 +1,9 @@
-//! What `cargo xtask demo` shows: past orders become read models, live orders change them, and a
-//! module is replaced under way.
+//! What `cargo xtask demo` shows: past orders become read models, live orders change them, a module is replaced under
+//! way, and a new version is built beside the live one, promoted and taken back.
 //!
 //! [`server`] and [`host`] are the two programs it runs, each a [`child`] that ends with it;
 //! [`publisher`] fills the stream with [`orders`]; [`progress`] waits for the projections and
-//! [`reload`] replaces one of them.
+//! [`reload`] replaces one of them, and [`versions`] gives it a new version.
 
 #![allow(
     clippy::print_stdout,
@@ -18,6 +18,7 @@ mod progress;
 mod publisher;
 mod reload;
 mod server;
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -125,7 +126,9 @@ async fn show(options: &Options) -> Result<()> {
     );
     let mut trickle = JoinSet::new();
     trickle.spawn(publisher.trickle(PAUSE));
-    reload::show(&mut host, &options.guests, &folder.join("modules")).await?;
+    let modules = folder.join("modules");
+    reload::show(&mut host, &options.guests, &modules).await?;
+    versions::show(&mut host, &options.guests, &modules).await?;
 
     print_what_to_try(&host, &server.url);
     if !options.once {

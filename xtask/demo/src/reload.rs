@@ -13,15 +13,15 @@ use xtask::step::step_async;
 
 use crate::host::{Host, Projection, Query};
 
-const PROJECTION: &str = "order-summary";
+pub(crate) const PROJECTION: &str = "order-summary";
 
 /// The same projection with other code: it writes statuses in capital letters.
 const CHANGED: &str = "order-summary-changed";
 const BEFORE: &str = "shipped";
 const AFTER: &str = "SHIPPED";
 
-const DONE_WITHIN: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(50);
+pub(crate) const DONE_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const POLL: Duration = Duration::from_millis(50);
 
 /// Drops the changed module in, waits until the host runs it, and shows what it does.
 pub(crate) async fn show(host: &mut Host, guests: &Path, modules: &Path) -> Result<()> {
@@ -31,7 +31,7 @@ pub(crate) async fn show(host: &mut Host, guests: &Path, modules: &Path) -> Resu
     let after = step_async(
         "reload: the changed module is copied over the running one",
         async {
-            replace(guests, modules)?;
+            replace(guests, CHANGED, modules)?;
             wait_for_reload(host, &before).await
         },
     )
@@ -55,7 +55,7 @@ pub(crate) async fn show(host: &mut Host, guests: &Path, modules: &Path) -> Resu
     host.query(changed.only(&filter)).await
 }
 
-async fn projection(host: &mut Host) -> Result<Projection> {
+pub(crate) async fn projection(host: &mut Host) -> Result<Projection> {
     let mut projections = host.projections().await?;
     projections
         .remove(PROJECTION)
@@ -63,8 +63,8 @@ async fn projection(host: &mut Host) -> Result<Projection> {
 }
 
 /// Under another name first, then moved: the host never sees half a file.
-fn replace(guests: &Path, modules: &Path) -> Result<()> {
-    let changed = guests::module(guests, CHANGED);
+pub(crate) fn replace(guests: &Path, by: &str, modules: &Path) -> Result<()> {
+    let changed = guests::module(guests, by);
     let running = guests::module(modules, PROJECTION);
     let incoming = running.with_extension("incoming");
     fs::copy(&changed, &incoming).with_context(|| format!("copying {}", changed.display()))?;
@@ -109,7 +109,7 @@ async fn wait_for_changed_rows(host: &mut Host) -> Result<()> {
     Ok(())
 }
 
-fn not_after(deadline: Instant, what: &str) -> Result<()> {
+pub(crate) fn not_after(deadline: Instant, what: &str) -> Result<()> {
     if Instant::now() > deadline {
         let hint = "this should not happen: please report it with the lines above";
         bail!(Failure::new(
