@@ -13,8 +13,10 @@ use recovery::Failure;
 pub mod brake;
 pub mod directory;
 pub mod losses;
+pub mod poison;
 pub mod progress;
 pub mod recovery;
+pub mod requests;
 pub mod task;
 pub mod turn;
 

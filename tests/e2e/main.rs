@@ -24,6 +24,7 @@ mod generations;
 mod host_crashes;
 mod isolation;
 mod modules_come_and_go;
+mod poison;
 mod reading_while_writing;
 mod reload;
 mod server_crashes;

@@ -159,5 +159,6 @@ fn outcome(name: &str, found: Comparison) -> Outcome {
         ),
         generation: Some(found.other),
         comparison: Some(found),
+        settled: None,
     }
 }

@@ -19,7 +19,9 @@ use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::losses::Losses;
+use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
+use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
 use crate::store::sqlite::reader::{ReadLimits, Reader};
@@ -54,6 +56,8 @@ pub(super) struct Hosted {
     pub(super) progress: Progress,
     pub(super) brake: Brake,
     turn: Turn,
+    poison: PoisonPolicy,
+    pub(super) requests: Requests,
     read_model: Arc<OnceLock<Arc<ReadModelFile>>>,
     running: Option<Running>,
     /// Its last run, once told to stop: the next one waits for it.
@@ -129,6 +133,13 @@ impl Hosted {
         };
         Self {
             turn: Turn::new(&shared.turns, is_built(&record)),
+            poison: PoisonPolicy::new(
+                settings.on_poison,
+                settings.on_poison_building,
+                is_built(&record),
+                shared.config.recovery.poison(),
+            ),
+            requests: Requests::default(),
             record: Arc::new(record),
             progress: Progress::new(watch::Sender::new(status)),
             brake: Brake::default(),
@@ -142,6 +153,7 @@ impl Hosted {
     /// What the catalog says of it now.
     pub(super) fn recorded(&mut self, record: GenerationRecord) {
         self.turn.set(is_built(&record));
+        self.poison.set_built(is_built(&record));
         self.record = Arc::new(record);
     }
 
@@ -168,6 +180,8 @@ impl Hosted {
             progress: self.progress.clone(),
             brake: self.brake.clone(),
             turn: self.turn.clone(),
+            poison: self.poison.clone(),
+            requests: self.requests.clone(),
             losses: ground.losses.gate(&definition.name),
             module: receiver,
             read_model: Arc::clone(&self.read_model),
