@@ -21,6 +21,7 @@ mod isolate;
 
 pub use failure::{Failure, Retry};
 use held::Held;
+use isolate::Patience;
 
 /// The last commits of a build that a new read model has its secondary indexes for. They are made while the guest
 /// folds on, which it cannot do in the last commit of all; and a stream that never rests may keep a build at its end.
@@ -68,6 +69,7 @@ pub struct Fold {
     checkpoint: Checkpoint,
     open: Option<Open>,
     held: Held,
+    patience: Option<Patience>,
     rules: Rules,
     progress: Progress,
     stop: CancellationToken,
@@ -93,6 +95,7 @@ impl Fold {
             checkpoint,
             open: None,
             held,
+            patience: None,
             rules,
             progress,
             stop,

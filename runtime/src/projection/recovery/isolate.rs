@@ -1,11 +1,13 @@
 //! A batch that fails is applied in parts until one event is left that fails alone: the poison event.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::super::poison::OnPoison;
 use super::held::held_event;
 use super::{Failure, Fold};
 use crate::batch::Batch;
+use crate::event::Sequence;
 use crate::guest::GuestFault;
 use crate::guest::instance::Evidence;
 use crate::store::dead_letters::{
@@ -22,6 +24,19 @@ const LOG_LINE_BYTES_MAX: usize = 1_024;
 
 /// Bytes of a backtrace that are kept.
 const BACKTRACE_BYTES_MAX: usize = 8 * 1_024;
+
+/// How often a lone event that takes too long is tried before it counts as poison, and how long after each failure: a
+/// machine that stood still takes time from a guest, too.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// How soon a wait notices the stop signal.
+const NOTICE: Duration = Duration::from_millis(20);
+
+/// A lone event that took too long, and may pass when it is tried again.
+pub(super) struct Patience {
+    sequence: Sequence,
+    attempts: Vec<Attempt>,
+}
 
 /// Why a part of a batch failed, and which event may be the cause.
 pub(super) struct Suspect {
@@ -99,11 +114,41 @@ impl Fold {
         if at > range.start {
             // What lies before it goes through, is held, or is divided further.
             parts.extend([at..range.end, range.start..at]);
+        } else if self.has_patience(batch.sequences()[at], &suspect) {
+            parts.push(range);
         } else {
             self.poisoned(&batch.slice(at..at + 1), suspect)?;
             parts.extend((at + 1 < range.end).then_some(at + 1..range.end));
         }
         Ok(self)
+    }
+
+    /// Whether this event, which failed alone, is to be tried again; waits before that.
+    fn has_patience(&mut self, sequence: Sequence, suspect: &Suspect) -> bool {
+        let key = &self.instance.module().definition.key;
+        let fails = self.rules.poison.now(key) == OnPoison::Fail;
+        if fails || !matches!(suspect.fault, GuestFault::Time { .. }) {
+            return false;
+        }
+        let attempt = self.attempt(&suspect.fault, suspect.evidence.clone());
+        let known = self.patience.take();
+        let known = known.filter(|known| known.sequence == sequence);
+        let mut attempts = known.map_or_else(Vec::new, |known| known.attempts);
+        let wait = PATIENCE.get(attempts.len());
+        if let Some(&wait) = wait {
+            attempts.push(attempt);
+            self.wait(wait);
+        }
+        self.patience = Some(Patience { sequence, attempts });
+        wait.is_some()
+    }
+
+    /// The loop has a thread of its own, so waiting blocks nobody else.
+    fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.stop.is_cancelled() {
+            std::thread::sleep(NOTICE);
+        }
     }
 
     /// The only event of `event` has failed alone: the strategy decides.
@@ -121,7 +166,13 @@ impl Fold {
         let limits = self.rules.poison.limits;
         self.held.check_letters(held.event.sequence, &limits)?;
         let attempt = self.attempt(&suspect.fault, suspect.evidence);
-        let letter = dead_letter(&held, attempt, limits.dead_letter_bytes);
+        let mut letter = dead_letter(&held, attempt, limits.dead_letter_bytes);
+        let before = self.patience.take();
+        let before = before.filter(|before| before.sequence == letter.sequence);
+        for attempt in before.into_iter().flat_map(|before| before.attempts) {
+            letter.attempts.insert(letter.attempts.len() - 1, attempt);
+            letter.attempts_made += 1;
+        }
         if strategy == OnPoison::Hold {
             self.held.check(std::slice::from_ref(&held), &limits)?;
             self.record(DeadLetter {

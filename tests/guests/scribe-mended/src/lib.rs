@@ -1,6 +1,6 @@
 //! `scribe` with the same definition, mended: only `hopeless` events still fail.
 
-use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+use foldline_sdk::{Event, ReadModel, Result, projection};
 
 #[path = "../../scribe/src/note.rs"]
 mod note;

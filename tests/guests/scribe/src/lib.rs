@@ -1,7 +1,7 @@
 //! Keeps, for each key, a number that tells in which order its events were applied. What an event's payload begins with
 //! decides whether it fails: `reject` and `panic` do so until the module is mended (`scribe-mended`), `hopeless` always.
 
-use foldline_sdk::{Event, ReadModel, Result, Table, projection};
+use foldline_sdk::{Event, ReadModel, Result, bail, projection};
 
 mod note;
 
@@ -17,7 +17,7 @@ use note::Note;
 fn scribe(event: &Event, rows: &mut ReadModel) -> Result<()> {
     let payload = String::from_utf8_lossy(event.payload());
     if payload.starts_with("reject") {
-        return Err(payload.into_owned().into());
+        bail!("{payload}");
     }
     if payload.starts_with("panic") {
         panic!("{payload}");

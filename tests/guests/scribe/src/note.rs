@@ -1,6 +1,6 @@
 //! What is noted of each key.
 
-use foldline_sdk::{Event, ReadModel, Result, Table};
+use foldline_sdk::{Event, ReadModel, Result, Table, bail};
 
 /// One key.
 #[derive(Table)]
@@ -19,7 +19,7 @@ pub struct Note {
 /// Notes that an event was applied.
 pub fn note(event: &Event, payload: &str, rows: &mut ReadModel) -> Result<()> {
     if payload.starts_with("hopeless") {
-        return Err(payload.to_owned().into());
+        bail!("{payload}");
     }
     let key = event.subject().split('.').nth(1).unwrap_or_default();
     let sequence = i64::try_from(event.sequence())?;
