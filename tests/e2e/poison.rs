@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::examples::number;
 
 mod commands;
+mod crashes;
 
 /// A host that runs `scribe` in a folder of its own, over an empty stream.
 fn start(config: &str) -> (NatsServer, Stream, Host) {

@@ -121,8 +121,13 @@ impl Requests {
         None
     }
 
+    /// Waits until somebody asks. A request that waits already does not count: the attempt that it caused has failed.
+    pub async fn asked(&self) {
+        self.arrived.notified().await;
+    }
+
     /// Waits until there is a request. Nothing is taken, so nothing is lost when the wait is given up.
-    pub async fn arrived(&self) {
+    async fn arrived(&self) {
         loop {
             let arrived = self.arrived.notified();
             let mut arrived = std::pin::pin!(arrived);

@@ -24,7 +24,7 @@ use crate::projection::progress::Progress;
 use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
-use crate::store::sqlite::reader::{ReadLimits, Reader};
+use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
 use crate::telemetry;
 
 /// What every run of a host needs.
@@ -124,13 +124,20 @@ impl Hosted {
         if path.exists() {
             let definition = record.definition.clone();
             // Just made, so it is empty.
-            let _first = read_model.set(Arc::new(ReadModelFile { path, definition }));
+            let _first = read_model.set(Arc::new(ReadModelFile {
+                path: path.clone(),
+                definition,
+            }));
         }
         let settings = shared.config.projection(&record.definition.name);
         let status = Status {
             promote: settings.promote,
             ..first_status(&record, file.unwrap_or_default(), checkpoint)
         };
+        let progress = Progress::new(watch::Sender::new(status));
+        if let Some(counts) = read(&path, Reader::set_aside) {
+            progress.set_aside(counts);
+        }
         Self {
             turn: Turn::new(&shared.turns, is_built(&record)),
             poison: PoisonPolicy::new(
@@ -141,7 +148,7 @@ impl Hosted {
             ),
             requests: Requests::default(),
             record: Arc::new(record),
-            progress: Progress::new(watch::Sender::new(status)),
+            progress,
             brake: Brake::default(),
             read_model: Arc::new(read_model),
             running: None,
@@ -268,15 +275,23 @@ fn is_built(record: &GenerationRecord) -> bool {
 
 /// The sequence that a read model's file stands at; 0 when it is not there or cannot be read.
 pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
+    let checkpoint = read(path, Reader::checkpoint).flatten();
+    checkpoint.map_or(0, |found| found.sequence)
+}
+
+/// Something small that a read model's file says; none when it is not there or cannot be read.
+fn read<T>(
+    path: &std::path::Path,
+    what: impl Fn(&Reader, ReadLimits) -> Result<T, ReadError>,
+) -> Option<T> {
     if !path.exists() {
-        return 0;
+        return None;
     }
     let limits = ReadLimits {
         deadline: Instant::now() + std::time::Duration::from_secs(1),
         bytes_max: 0,
     };
-    let checkpoint = Reader::new(path).checkpoint(limits);
-    checkpoint.map_or(0, |found| found.map_or(0, |found| found.sequence))
+    what(&Reader::new(path), limits).ok()
 }
 
 fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> Status {

@@ -182,7 +182,7 @@ impl Runner {
             () = self.run.stop.cancelled() => false,
             () = self.run.losses.accepted() => false,
             // It is answered by the loop, which may go on then.
-            () = self.run.requests.arrived() => false,
+            () = self.run.requests.asked() => false,
             Ok(module) = self.run.module.wait_for(|module| *module.digest != tried) => {
                 self.run.progress.reloaded(&module);
                 false
