@@ -107,14 +107,14 @@ impl Model {
     /// Rows as the guests write them.
     fn rows(&self) -> Vec<Vec<Value>> {
         let row = |(key, applied): (&String, &Vec<u64>)| {
-            let applied = applied.iter().map(|&sequence| sequence.cast_signed());
+            let mut applied = applied.iter().map(|&sequence| sequence.cast_signed());
             let trail = applied
                 .clone()
                 .fold(0, |trail, s| (trail * 31 + s) % 1_000_000_007);
             vec![
                 Value::Text(key.clone()),
                 Value::Integer(applied.len() as i64),
-                Value::Integer(applied.last().unwrap_or_default()),
+                Value::Integer(applied.next_back().unwrap_or_default()),
                 Value::Integer(trail),
             ]
         };

@@ -5,7 +5,7 @@ use foldline_sdk::{Event, ReadModel, Result, Table, bail};
 /// One key.
 #[derive(Table)]
 #[table(name = "notes")]
-pub struct Note {
+pub(crate) struct Note {
     #[key]
     key: String,
     /// Events applied.
@@ -17,7 +17,7 @@ pub struct Note {
 }
 
 /// Notes that an event was applied.
-pub fn note(event: &Event, payload: &str, rows: &mut ReadModel) -> Result<()> {
+pub(crate) fn note(event: &Event, payload: &str, rows: &mut ReadModel) -> Result<()> {
     if payload.starts_with("hopeless") {
         bail!("{payload}");
     }
