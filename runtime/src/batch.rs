@@ -182,6 +182,26 @@ impl Batch {
         self.slice(start..self.len())
     }
 
+    /// The events for which `keep` holds, by their index; the same reach.
+    pub fn keep(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let mut builder = BatchBuilder::default();
+        (0..self.len())
+            .filter(|&i| keep(i))
+            .for_each(|i| builder.copy(self, i));
+        builder.finish(self.through, self.pending)
+    }
+
+    /// Event `i`, copied.
+    pub fn event(&self, i: usize) -> Event {
+        Event {
+            sequence: self.sequences[i],
+            time: self.timestamps[i],
+            subject: self.subject(i).to_owned(),
+            headers: self.headers.get(i).to_vec().into(),
+            payload: self.payloads.get(i).to_vec().into(),
+        }
+    }
+
     /// Appends the batch that follows this one in the stream.
     pub fn append(&mut self, next: &Self) {
         debug_assert!(
@@ -202,6 +222,18 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     batch: Batch,
+}
+
+impl FromIterator<Event> for Batch {
+    /// Events in the order of the stream. It reaches to the last of them, and nothing waits behind it.
+    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
+        let (mut builder, mut through) = (BatchBuilder::default(), Position::default());
+        for event in events {
+            builder.push_event(&event);
+            (through.sequence, through.time) = (event.sequence, event.time);
+        }
+        builder.finish(through, 0)
+    }
 }
 
 impl BatchBuilder {

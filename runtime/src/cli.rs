@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod accept;
 mod client;
 mod compare;
+mod dead_letters;
 mod error;
 mod inspect;
 mod operate;
@@ -54,6 +55,8 @@ enum Command {
     Remove(operate::Remove),
     /// Let a projection go on although its stream has dropped events that it had not read.
     Accept(accept::Arguments),
+    /// Events that a projection could not apply: list, show, retry or discard them.
+    DeadLetters(dead_letters::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.
     Inspect(inspect::Arguments),
 }
@@ -74,6 +77,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Resume(arguments) => operate::execute("resume", &arguments),
         Command::Remove(arguments) => operate::remove(&arguments),
         Command::Accept(arguments) => accept::execute(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::execute(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
     }
 }

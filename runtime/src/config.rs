@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::projection::poison::OnPoison;
 use crate::source::position::{OnLostEvents, Start};
 
 mod check;
@@ -114,8 +115,8 @@ pub struct Limits {
     pub batches_per_instance: usize,
 }
 
-/// `[recovery]`: how a projection that stopped is started again. The wait doubles from the smallest to the
-/// largest, with jitter, and falls back once it runs.
+/// `[recovery]`: how a projection that stopped is started again, and how much may be set aside of events that it cannot
+/// apply. The wait doubles from the smallest to the largest, with jitter, and falls back once it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recovery {
@@ -123,6 +124,14 @@ pub struct Recovery {
     pub restart_min_ms: u64,
     /// Milliseconds between later restarts, at most.
     pub restart_max_ms: u64,
+    /// Dead letters of one generation. At this and the next two limits the projection stops, and nothing is lost.
+    pub dead_letters: usize,
+    /// Events of one generation that are held behind poison events, with these.
+    pub held_events: u64,
+    /// MiB of these held events.
+    pub held_mib: u64,
+    /// KiB of an event's payload, and of its headers, that a dead letter keeps. Held events are kept as a whole.
+    pub dead_letter_kib: usize,
 }
 
 /// `[host]`: the process itself.
@@ -180,6 +189,10 @@ pub struct Projection {
     pub start: Start,
     /// What becomes of it when the stream has dropped events that it has not read: "halt" or "accept".
     pub on_lost_events: OnLostEvents,
+    /// What becomes of an event that always fails: "fail", "skip" or "hold".
+    pub on_poison: OnPoison,
+    /// The same while a generation is being built beside the live one.
+    pub on_poison_building: OnPoison,
     /// Who promotes a new version once it has caught up.
     pub promote: Promote,
     /// Whether the generation that was live before keeps advancing, so that it can be rolled back to.
@@ -269,6 +282,8 @@ impl Default for Projection {
             stream: None,
             start: Start::default(),
             on_lost_events: OnLostEvents::default(),
+            on_poison: OnPoison::Hold,
+            on_poison_building: OnPoison::Fail,
             promote: Promote::Auto,
             standby: true,
         }
@@ -280,6 +295,10 @@ impl Default for Recovery {
         Self {
             restart_min_ms: 100,
             restart_max_ms: 2_000,
+            dead_letters: 1_000,
+            held_events: 100_000,
+            held_mib: 64,
+            dead_letter_kib: 64,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::value::Value;
 
 mod check;
 mod difference;
+mod key;
 pub use check::DefinitionError;
 
 /// A checked definition. Stored with each read model; two modules with equal definitions can share one.

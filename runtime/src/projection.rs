@@ -14,8 +14,10 @@ pub mod brake;
 pub mod directory;
 pub mod losses;
 pub mod pace;
+pub mod poison;
 pub mod progress;
 pub mod recovery;
+pub mod requests;
 pub mod task;
 pub mod turn;
 
@@ -217,7 +219,8 @@ pub struct Status {
     pub held_keys: u64,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
-    /// Why a rebuild from its stream may not give the whole history, a sentence each; found at each start.
+    /// Why a rebuild from its stream may not give the whole history, and that no events can be held, a sentence each;
+    /// found at each start.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

@@ -40,6 +40,7 @@ mod admin;
 mod auth;
 mod bound;
 mod commands;
+mod dead_letters;
 mod etag;
 mod filter;
 mod freshness;
@@ -52,6 +53,7 @@ mod served;
 mod server;
 mod target;
 
+pub use dead_letters::{DeadLetterDetails, DeadLetterSummary};
 pub use filter::OPERATORS;
 pub use params::RESERVED;
 use problem::HttpProblem;
@@ -117,6 +119,18 @@ pub fn router(state: QueryState) -> Router {
         .route("/v1/projections/{name}", get(admin::projection))
         .route("/v1/projections/{name}/accept", post(admin::accept))
         .route("/v1/projections/{name}/{command}", post(commands::command))
+        .route(
+            "/v1/projections/{name}/dead-letters",
+            get(dead_letters::list),
+        )
+        .route(
+            "/v1/projections/{name}/dead-letters/{sequence}",
+            get(dead_letters::show),
+        )
+        .route(
+            "/v1/projections/{name}/dead-letters/{sequence}/{action}",
+            post(dead_letters::settle),
+        )
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
         .fallback(admin::unknown_route)

@@ -8,11 +8,15 @@ use std::thread::JoinHandle;
 
 use crate::changes::Known;
 use crate::definition::{Definition, Table};
+use crate::event::{Event, Sequence};
+use crate::store::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 use crate::store::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::value::{Packed, Row, Value, fields};
 
+mod aside;
 mod rows;
 
+use aside::Pending;
 use rows::Rows;
 
 /// How much a guest asked for in one call. Only rises, also where one change replaces another.
@@ -28,6 +32,7 @@ pub struct Asked {
 pub struct Session {
     definition: Arc<Definition>,
     rows: Rows,
+    aside: Pending,
     /// None while a commit is on its way.
     store: Option<Box<dyn ReadModelStore>>,
     commit: Option<JoinHandle<Ended>>,
@@ -55,6 +60,7 @@ impl Session {
         Ok(Self {
             definition,
             rows: Rows::new(empty?, cache_bytes),
+            aside: Pending::default(),
             store: Some(store),
             commit: None,
             indexes_are_due: false,
@@ -108,6 +114,43 @@ impl Session {
         self.rows.set(table, key, None);
     }
 
+    /// Has this committed together with the rows. It is no part of the current call: a call that fails does not undo it.
+    pub fn set_aside(&mut self, change: DeadLetterChange) {
+        self.aside.push(change);
+    }
+
+    /// Everything that is set aside, committed or not.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn what_is_set_aside(&mut self) -> Result<SetAside, StoreError> {
+        self.write()?;
+        self.store()?.set_aside()
+    }
+
+    /// The first held events of `key`, at most `limit` and about `bytes`, but one at least where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn held_events(
+        &mut self,
+        key: Option<&[u8]>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.write()?;
+        self.store()?.held_events(key, limit, bytes)
+    }
+
+    /// The dead letter of this sequence.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn dead_letter(&mut self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreError> {
+        self.write()?;
+        self.store()?.dead_letter(sequence)
+    }
+
     /// A table by its number.
     pub fn table(&self, table: usize) -> Option<&Table> {
         self.definition.tables.get(table)
@@ -128,12 +171,13 @@ impl Session {
         // The transaction may hold a part of it.
         self.store()?.rollback()?;
         self.rows.rolled_back();
+        self.aside.rolled_back();
         Ok(())
     }
 
     /// Whether so much is pending or kept that it is time to commit; `most` is in bytes of changed rows.
     pub fn is_full(&self, most: usize) -> bool {
-        self.rows.dirty_bytes() >= most || self.rows.are_over_limit()
+        self.rows.dirty_bytes() + self.aside.bytes() >= most || self.rows.are_over_limit()
     }
 
     /// From the next commit on the read model has its secondary indexes.
@@ -148,6 +192,7 @@ impl Session {
     pub fn commit(&mut self, next: &Checkpoint) -> Result<(), StoreError> {
         self.write()?;
         self.rows.committed();
+        self.aside.committed();
         let indexes_are_due = self.indexes_are_due;
         commit(self.store()?, next, indexes_are_due)
     }
@@ -165,10 +210,12 @@ impl Session {
     ) -> Result<(), StoreError> {
         let mut store = self.take_store()?;
         let mut changes = self.rows.take();
+        let aside = self.aside.take_for_good();
         self.rows.committed();
         let indexes_are_due = self.indexes_are_due;
         let commit = move || {
             let written = store.write(&mut changes);
+            let written = written.and_then(|()| store.write_dead_letters(&aside));
             let ended = written.and_then(|()| commit(&mut *store, &next, indexes_are_due));
             if ended.is_ok() {
                 done();
@@ -197,11 +244,15 @@ impl Session {
 
     /// Gives what is pending to the store's open transaction.
     fn write(&mut self) -> Result<(), StoreError> {
-        if self.rows.is_clean() {
-            return Ok(());
+        if !self.rows.is_clean() {
+            let mut changes = self.rows.take();
+            self.store()?.write(&mut changes)?;
         }
-        let mut changes = self.rows.take();
-        self.store()?.write(&mut changes)
+        if !self.aside.is_clean() {
+            let aside = self.aside.take().to_vec();
+            self.store()?.write_dead_letters(&aside)?;
+        }
+        Ok(())
     }
 
     fn store(&mut self) -> Result<&mut dyn ReadModelStore, StoreError> {

@@ -7,16 +7,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::changes::Changes;
-use crate::event::{Position, Sequence};
+use crate::event::{Event, Position, Sequence};
 use crate::value::{Row, Value};
 
 #[cfg(test)]
 mod conformance;
+pub mod dead_letters;
 mod error;
 pub mod folder;
 pub mod memory;
 pub mod sqlite;
 
+use dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 pub use error::StoreError;
 
 /// How far a read model has come. Ours, not the broker's: it is stored with the rows.
@@ -28,7 +30,8 @@ pub struct Checkpoint {
     pub sequence: Sequence,
     /// That event's time in the stream: recognises a stream that was replaced by another one of its name.
     pub anchor: i64,
-    /// Counts the takings-over, from 1. A writer of an older epoch finds its commits refused.
+    /// Counts the takings-over, from 1, and the commits that change rows without going on in the stream. A writer of
+    /// an older epoch finds its commits refused.
     pub epoch: u64,
 }
 
@@ -39,6 +42,15 @@ impl Checkpoint {
         Self {
             sequence: position.sequence,
             anchor: position.time,
+            ..self.clone()
+        }
+    }
+
+    /// The same place with other rows: what is applied later than its place in the stream.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            epoch: self.epoch + 1,
             ..self.clone()
         }
     }
@@ -122,6 +134,35 @@ pub trait ReadModelStore: Send {
     /// If the store cannot be written, or a real is not a number. The transaction must then be rolled
     /// back; until then commits are refused.
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError>;
+
+    /// Takes what becomes of dead letters and held events into the open transaction.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn write_dead_letters(&mut self, changes: &[DeadLetterChange]) -> Result<(), StoreError>;
+
+    /// Everything that is set aside, as the writer sees it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn set_aside(&mut self) -> Result<SetAside, StoreError>;
+
+    /// The first held events of `key`, at most `limit` and about `bytes`, but one at least where there is one.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn held_events(
+        &mut self,
+        key: Option<&[u8]>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Event>, StoreError>;
+
+    /// The dead letter of this sequence.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn dead_letter(&mut self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Makes the secondary indexes that were put off while the read model was being built, in the open
     /// transaction. [`Self::find`] does it by itself.

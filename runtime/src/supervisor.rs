@@ -22,6 +22,7 @@ mod backoff;
 mod command_error;
 mod commands;
 mod compare;
+mod dead_letters;
 mod files;
 mod meeting;
 mod message;

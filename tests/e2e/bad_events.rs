@@ -11,11 +11,23 @@ use serde_json::json;
 
 use crate::examples::assert_each_event_once_in_order;
 
+/// A host whose projections stop at what they cannot apply, although they could hold it.
+fn start(url: &str, config: &str, modules: &[&str]) -> Host {
+    let fails = |name: &&str| format!("[projection.{name}]\non_poison = \"fail\"\n");
+    let config = config.to_owned() + &modules.iter().map(fails).collect::<String>();
+    let mut host = Host::new(url).configured(&config);
+    for name in modules {
+        host.drop_module(&format!("{name}.wasm"), &module(name));
+    }
+    host.restart();
+    host
+}
+
 #[test]
 fn a_payload_that_is_no_json_stops_that_projection_until_a_tolerant_module_comes() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
-    let host = Host::start(&nats.url(), &["order-summary", "ledger"]);
+    let host = start(&nats.url(), "", &["order-summary", "ledger"]);
     let mut orders = Orders::new(1);
     let (before, after) = (orders.events(300), orders.events(300));
     stream.publish(&before);
@@ -62,7 +74,7 @@ fn a_payload_that_is_no_json_stops_that_projection_until_a_tolerant_module_comes
 fn a_module_that_panics_is_named_with_the_event_and_is_not_tried_again_and_again() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
-    let mut host = Host::start(&nats.url(), &["order-summary", "ledger"]);
+    let mut host = start(&nats.url(), "", &["order-summary", "ledger"]);
     let history = Orders::new(1).events(300);
     stream.publish(&history);
     let bad = stream.publish_one(
@@ -98,11 +110,8 @@ fn a_module_that_panics_is_named_with_the_event_and_is_not_tried_again_and_again
 fn a_module_that_runs_away_is_stopped_at_its_time_limit_and_the_others_go_on() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
-    let mut host = Host::new(&nats.url()).configured("[limits]\ncall_ms = 300\n");
-    for name in ["product-sales", "ledger"] {
-        host.drop_module(&format!("{name}.wasm"), &module(name));
-    }
-    host.restart();
+    let limits = "[limits]\ncall_ms = 300\n";
+    let host = start(&nats.url(), limits, &["product-sales", "ledger"]);
     let bad = stream.publish_one("stock.p-1.Counted", "", &[("ledger-spin", "1000000000000")]);
     let last = stream.publish(&Orders::new(1).events(100));
 

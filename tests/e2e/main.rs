@@ -25,6 +25,7 @@ mod host_crashes;
 mod hostile_modules;
 mod isolation;
 mod modules_come_and_go;
+mod poison;
 mod reading_while_writing;
 mod reload;
 mod same_bytes;

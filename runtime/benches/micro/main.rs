@@ -15,9 +15,6 @@
     reason = "a benchmark that cannot go on has nothing to say"
 )]
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod commit;
 mod events;
 mod guest;

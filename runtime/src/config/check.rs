@@ -1,6 +1,6 @@
 //! Rules that values must keep beyond their types.
 
-use super::{Config, Limits, Projection, Store};
+use super::{Config, Limits, Projection, Recovery, Store};
 
 /// 1 TiB of rows in memory per projection: more than that is a slip of the keyboard.
 const CACHE_MIB_MAX: usize = 1024 * 1024;
@@ -39,12 +39,7 @@ impl Config {
         self.check_folders()?;
         check_store(&self.store)?;
         check_limits(&self.limits)?;
-        at_least_one("recovery", "restart_min_ms", self.recovery.restart_min_ms)?;
-        if self.recovery.restart_min_ms > self.recovery.restart_max_ms {
-            let (min, max) = (self.recovery.restart_min_ms, self.recovery.restart_max_ms);
-            let reason = format!("must not be less than restart_min_ms, which is {min}");
-            return refuse("recovery", "restart_max_ms", max.to_string(), reason);
-        }
+        check_recovery(&self.recovery)?;
         for (name, projection) in &self.projection {
             check_projection(name, projection)?;
         }
@@ -70,6 +65,35 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn check_recovery(recovery: &Recovery) -> Result<(), Refused> {
+    // Taken apart, so that a new key cannot be left out here.
+    let Recovery {
+        restart_min_ms: min,
+        restart_max_ms: max,
+        dead_letters,
+        held_events,
+        held_mib,
+        dead_letter_kib,
+    } = *recovery;
+    at_least_one("recovery", "restart_min_ms", min)?;
+    if min > max {
+        let reason = format!("must not be less than restart_min_ms, which is {min}");
+        return refuse("recovery", "restart_max_ms", max.to_string(), reason);
+    }
+    for (key, value, max) in [
+        ("dead_letters", dead_letters as u64, 100_000),
+        ("held_events", held_events, 100_000_000),
+        ("held_mib", held_mib, 65_536),
+        ("dead_letter_kib", dead_letter_kib as u64, 65_536),
+    ] {
+        if !(1..=max).contains(&value) {
+            let reason = format!("must be at least 1 and at most {max}");
+            return refuse("recovery", key, value.to_string(), reason);
+        }
+    }
+    Ok(())
 }
 
 fn check_store(store: &Store) -> Result<(), Refused> {

@@ -34,7 +34,10 @@ pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
         ("batch_kib", Number), ("changes_per_batch", Number), ("changes_mib", Number), ("row_kib", Number), ("find_rows", Number),
         ("find_mib", Number), ("log_lines_per_batch", Number), ("batches_per_instance", Number),
     ]),
-    ("recovery", &[("restart_min_ms", Number), ("restart_max_ms", Number)]),
+    ("recovery", &[
+        ("restart_min_ms", Number), ("restart_max_ms", Number), ("dead_letters", Number), ("held_events", Number),
+        ("held_mib", Number), ("dead_letter_kib", Number),
+    ]),
     ("host", &[("drain_ms", Number)]),
     ("log", &[("format", Text), ("level", Text)]),
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Config, Host, Limits, Projection, Recovery, Store};
 use crate::batch::BatchLimits;
 use crate::guest::GuestLimits;
+use crate::projection::poison::PoisonLimits;
 use crate::projection::recovery::CommitLimits;
 
 // The checked ranges fit into 64 bits. Where a size has 32 bits, what is beyond it is no limit at all.
@@ -70,6 +71,16 @@ impl Recovery {
     /// The wait before the first restart.
     pub fn restart_min(&self) -> Duration {
         Duration::from_millis(self.restart_min_ms)
+    }
+
+    /// How much may be set aside.
+    pub fn poison(&self) -> PoisonLimits {
+        PoisonLimits {
+            dead_letters: self.dead_letters,
+            dead_letter_bytes: kib(self.dead_letter_kib),
+            held_events: self.held_events,
+            held_bytes: self.held_mib * 1_024 * 1_024,
+        }
     }
 
     /// The longest wait between restarts.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, WasmBacktrace};
 
 use super::bindings::{Projection, Rejection, log};
 use super::engine::TICK;
@@ -22,7 +22,19 @@ pub struct GuestState {
     /// What the guest sent last, kept for its memory: one row at most.
     pub(super) received: Vec<u8>,
     log_lines: usize,
+    /// The lines of this call that were not dropped.
+    logged: Vec<String>,
     last_error: Option<String>,
+    backtrace: Option<String>,
+}
+
+/// What else is known of a call that failed.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// The lines that the guest logged, oldest first: at most `limits.log_lines_per_batch`.
+    pub log: Vec<String>,
+    /// Where in the module it failed, where that is known.
+    pub backtrace: Option<String>,
 }
 
 impl GuestState {
@@ -34,7 +46,9 @@ impl GuestState {
             name,
             received: Vec::new(),
             log_lines: 0,
+            logged: Vec::new(),
             last_error: None,
+            backtrace: None,
         }
     }
 
@@ -60,7 +74,9 @@ impl GuestState {
             tracing::warn!(projection = %self.name, dropped, "log lines over the limit were dropped");
         }
         self.log_lines = 0;
+        self.logged.clear();
         self.last_error = None;
+        self.backtrace = None;
         self.memory.refused = None;
         if let Some(session) = &mut self.session {
             session.begin_call();
@@ -86,6 +102,7 @@ impl log::Host for GuestState {
             log::Level::Warn => tracing::warn!(projection, "{message}"),
             log::Level::Error => tracing::error!(projection, "{message}"),
         }
+        self.logged.push(message);
         Ok(())
     }
 }
@@ -187,6 +204,8 @@ impl GuestInstance {
             Ok(Err(rejection)) => Err(rejected(rejection, batch.len())),
             Err(error) => {
                 tracing::debug!(projection = %self.module.definition.name, "guest failed: {error:?}");
+                let backtrace = error.downcast_ref::<WasmBacktrace>();
+                self.store.data_mut().backtrace = backtrace.map(ToString::to_string);
                 Err(fault(&self.store, error))
             }
         }
@@ -196,6 +215,15 @@ impl GuestInstance {
     pub fn is_worn(&self) -> bool {
         let limit = self.store.data().limits.batches;
         limit > 0 && self.batches >= limit
+    }
+
+    /// What else is known of the call that failed last.
+    pub fn evidence(&mut self) -> Evidence {
+        let state = self.store.data_mut();
+        Evidence {
+            log: std::mem::take(&mut state.logged),
+            backtrace: state.backtrace.take(),
+        }
     }
 
     /// The module it runs.

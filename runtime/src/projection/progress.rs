@@ -62,12 +62,12 @@ impl Progress {
 
     /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
     /// with the first commit.
-    pub fn started(&self, resume: &Resume) {
+    pub fn started(&self, resume: &Resume, warning: Option<&str>) {
         self.pace().begin(Instant::now(), resume.after);
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
-            warn(status, resume);
+            warn(status, resume, warning);
             settle(status);
             if status.lag == 0 {
                 status.last_error = None;
@@ -85,6 +85,15 @@ impl Progress {
                     .moved(now, status.checkpoint, status.last_sequence);
                 settle(status);
             }
+        });
+    }
+
+    /// So many dead letters there are, and so many keys are held: committed.
+    pub fn set_aside(&self, (dead_letters, held_keys): (u64, u64)) {
+        self.status.send_if_modified(|status| {
+            let before = (status.dead_letters, status.held_keys);
+            (status.dead_letters, status.held_keys) = (dead_letters, held_keys);
+            before != (dead_letters, held_keys)
         });
     }
 
@@ -163,19 +172,24 @@ impl Progress {
     }
 }
 
-/// Says once what the stream forgets, and again when that changes.
-fn warn(status: &mut Status, resume: &Resume) {
-    if status.warnings == resume.forgets {
+/// Says once what the stream forgets and what else should be known, and again when that changes.
+fn warn(status: &mut Status, resume: &Resume, warning: Option<&str>) {
+    let mut warnings = resume.forgets.clone();
+    warnings.extend(warning.map(str::to_owned));
+    if status.warnings == warnings {
         return;
     }
-    status.warnings.clone_from(&resume.forgets);
-    if !status.warnings.is_empty() {
+    status.warnings = warnings;
+    if let Some(warning) = warning {
+        tracing::warn!(projection = status.name, "{warning}");
+    }
+    if !resume.forgets.is_empty() {
         tracing::warn!(
             projection = status.name,
             stream = status.stream,
             hint = "a rebuild gives only what is left; keep history in a stream without limits, with deny_delete and deny_purge",
             "the stream does not keep everything: {}",
-            status.warnings.join("; ")
+            resume.forgets.join("; ")
         );
     }
 }

@@ -1,119 +1,27 @@
-//! When is committed, and what happens when a batch fails: the events before the failing one are committed,
-//! and it is named.
+//! When is committed, and what happens when a batch fails: the events before the failing one are committed, it is
+//! named, and the strategy decides what becomes of it ([`poison`](super::poison)).
 
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::poison::PoisonPolicy;
 use super::progress::Progress;
 use crate::batch::Batch;
 use crate::event::{Position, Sequence};
-use crate::guest::{GuestFault, GuestInstance, GuestLimits, GuestModule};
+use crate::guest::{GuestInstance, GuestLimits, GuestModule};
 use crate::session::Session;
-use crate::source::{LostEvents, SourceError};
-use crate::store::{Checkpoint, StoreError};
+use crate::store::Checkpoint;
+use crate::store::dead_letters::{DeadLetterChange, HeldEvent};
 
-/// When a projection that stopped is tried again, if nobody does anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// After a short back-off, for as long as it takes: the cause passes by itself.
-    Soon,
-    /// Like [`Self::Soon`], but given up after a few attempts.
-    AFewTimes,
-    /// After a while: somebody has to mend the cause, and may do so outside the host.
-    Later,
-    /// Only with another module: the same one fails in the same way.
-    Never,
-}
+mod drain;
+mod failure;
+mod held;
+mod isolate;
 
-/// Why a projection stopped. Everything before that is committed, nothing after.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Events cannot be had.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The read model cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The configuration names another stream than the one the read model was built from.
-    #[error("the read model was built from stream {stored}, the configuration names {configured}")]
-    OtherStream {
-        /// `[projection.NAME] stream`.
-        configured: String,
-        /// The checkpoint's stream.
-        stored: String,
-    },
-    /// One event always fails: same module, same event, same fault.
-    #[error("event {sequence} ({subject}) failed: {fault}")]
-    PoisonEvent {
-        /// Its sequence.
-        sequence: Sequence,
-        /// Its subject.
-        subject: String,
-        /// What happened.
-        fault: Box<GuestFault>,
-    },
-    /// The module cannot be started.
-    #[error("the module does not start: {0}")]
-    Start(Box<GuestFault>),
-    /// A bug of the host: the loop's thread panicked.
-    #[error("the projection's thread panicked: {0}")]
-    Panic(String),
-}
-
-impl Failure {
-    /// What it is called in every status, answer and log line: these words stay the same.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Source(error) => error.code(),
-            Self::Store(_) => "store",
-            Self::OtherStream { .. } => "other_stream",
-            Self::PoisonEvent { .. } => "poison_event",
-            Self::Start(_) => "module_start",
-            Self::Panic(_) => "panic",
-        }
-    }
-
-    /// The events that are lost, if that is why.
-    pub fn lost(&self) -> Option<LostEvents> {
-        match self {
-            Self::Source(error) => error.lost(),
-            _ => None,
-        }
-    }
-
-    /// Whether somebody has to do something, although it is tried again soon.
-    pub fn needs_somebody(&self) -> bool {
-        matches!(self, Self::Source(error) if error.is_about_a_stream_that_is_gone())
-    }
-
-    /// When to try again.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Source(error) if error.may_pass() => Retry::Soon,
-            Self::Source(_) | Self::Store(StoreError::WrongFile { .. }) => Retry::Later,
-            Self::Store(_) | Self::Panic(_) => Retry::Soon,
-            // A disk or a machine that stood still takes time from the guest as well.
-            Self::PoisonEvent { fault, .. } if matches!(**fault, GuestFault::Time { .. }) => {
-                Retry::AFewTimes
-            }
-            Self::OtherStream { .. } | Self::PoisonEvent { .. } | Self::Start(_) => Retry::Never,
-        }
-    }
-
-    /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Source(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::OtherStream { .. } => {
-                "name the old stream again, or stop the host and move this projection's data folder away to build it anew"
-            }
-            Self::PoisonEvent { fault, .. } | Self::Start(fault) => fault.hint(),
-            Self::Panic(_) => "this is a bug of Foldline; the log has the details",
-        }
-    }
-}
+pub use failure::{Failure, Retry};
+use held::Held;
+use isolate::Patience;
 
 /// How much is folded before a commit while more events wait. With nothing waiting every batch is committed
 /// at once.
@@ -125,6 +33,17 @@ pub struct CommitLimits {
     pub bytes: usize,
     /// Longest time since the last commit.
     pub time: Duration,
+}
+
+/// What one run has to keep to.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Limits of each instance.
+    pub guest: GuestLimits,
+    /// How much is folded before a commit.
+    pub commits: CommitLimits,
+    /// What becomes of events that fail.
+    pub poison: PoisonPolicy,
 }
 
 /// Folded and not yet committed.
@@ -145,8 +64,9 @@ pub struct Fold {
     instance: GuestInstance,
     checkpoint: Checkpoint,
     open: Option<Open>,
-    limits: GuestLimits,
-    commits: CommitLimits,
+    held: Held,
+    patience: Option<Patience>,
+    rules: Rules,
     progress: Progress,
     stop: CancellationToken,
 }
@@ -155,21 +75,24 @@ impl Fold {
     /// Starts the guest over a read model that stands at `checkpoint`.
     ///
     /// # Errors
-    /// If the module cannot be started.
+    /// If the module cannot be started, or the read model cannot be read.
     pub fn start(
         module: GuestModule,
-        session: Session,
+        mut session: Session,
         checkpoint: Checkpoint,
-        (limits, commits): (GuestLimits, CommitLimits),
+        rules: Rules,
         progress: Progress,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
+        let held = Held::new(session.what_is_set_aside()?);
+        progress.set_aside(held.counts());
         Ok(Self {
-            instance: start(module, limits, session)?,
+            instance: start(module, rules.guest, session)?,
             checkpoint,
             open: None,
-            limits,
-            commits,
+            held,
+            patience: None,
+            rules,
             progress,
             stop,
         })
@@ -183,7 +106,7 @@ impl Fold {
 
     /// When what is folded must be committed at the latest; none when everything is.
     pub fn due(&self) -> Option<Instant> {
-        self.open.map(|open| open.since + self.commits.time)
+        self.open.map(|open| open.since + self.rules.commits.time)
     }
 
     /// Swaps the module; the read model and its checkpoint stay.
@@ -193,53 +116,27 @@ impl Fold {
     pub fn reload(mut self, module: GuestModule) -> Result<Self, Failure> {
         self.commit()?;
         self.progress.reloaded(&module);
-        self.instance = start(module, self.limits, self.instance.into_session())?;
+        self.instance = start(module, self.rules.guest, self.instance.into_session())?;
         Ok(self)
     }
 
     /// Projects a batch. Commits it when no more events wait, or when enough is folded: then in the background.
     /// When the batch fails as a whole it is projected and committed in parts; told to stop, that stops
-    /// between two parts: [`Self::sequence`] says how far it came.
+    /// between two parts: [`Self::sequence`] says how far it came. Events of held keys are held, too.
     ///
     /// # Errors
-    /// The event that always fails; the ones before it are committed.
-    pub fn apply(self, batch: &Batch, more_wait: bool) -> Result<Self, Failure> {
-        self.apply_and(batch, more_wait, Self::recover)
-    }
-
-    /// The same for a part of a batch that failed: if the part fails too, the guest is not asked which event it was.
-    fn apply_part(self, part: &Batch) -> Result<Self, Failure> {
-        self.apply_and(part, false, Self::halve)
-    }
-
-    fn apply_and(
-        mut self,
-        batch: &Batch,
-        more_wait: bool,
-        recover: impl FnOnce(Self, &Batch, GuestFault) -> Result<Self, Failure>,
-    ) -> Result<Self, Failure> {
-        let projected = match batch.is_empty() {
-            true => Ok(()),
-            false => self.instance.project(batch),
-        };
-        match projected {
+    /// The event that always fails, where that is the strategy, or that could not be set aside; the ones before it are
+    /// committed.
+    pub fn apply(mut self, batch: &Batch, more_wait: bool) -> Result<Self, Failure> {
+        match self.project(batch)? {
             Ok(()) => {
-                self.folded(batch);
                 self.commit_if_due(more_wait)?;
                 match self.instance.is_worn() {
                     true => self.renewed(),
                     false => Ok(self),
                 }
             }
-            Err(GuestFault::Store(error)) => Err(error.into()),
-            Err(fault) => {
-                self = self.restarted()?;
-                self.commit()?;
-                match self.stop.is_cancelled() {
-                    true => Ok(self),
-                    false => recover(self, batch, fault),
-                }
-            }
+            Err(suspect) => self.isolate(batch, suspect),
         }
     }
 
@@ -258,8 +155,8 @@ impl Fold {
 
     fn commit_if_due(&mut self, more_wait: bool) -> Result<(), Failure> {
         let Some(open) = self.open else { return Ok(()) };
-        let session = self.instance.session();
-        if open.pending <= self.commits.events as u64 {
+        let (session, commits) = (self.instance.session(), self.rules.commits);
+        if open.pending <= commits.events as u64 {
             // The build is over but for one commit at most. A stream that never rests may keep it there. Earlier, while
             // the guest still folds beside it, did not pay: what it saves at the end the index costs per commit.
             session.build_indexes();
@@ -267,9 +164,9 @@ impl Fold {
         if !more_wait {
             return self.commit();
         }
-        if open.events >= self.commits.events
-            || open.since.elapsed() >= self.commits.time
-            || session.is_full(self.commits.bytes)
+        if open.events >= commits.events
+            || open.since.elapsed() >= commits.time
+            || session.is_full(commits.bytes)
         {
             let next = self.checkpoint.at(open.through);
             let progress = self.progress.clone();
@@ -308,33 +205,6 @@ impl Fold {
         Ok(session.settle(&self.checkpoint)?)
     }
 
-    /// A rejection names its event; anything else is traced to one event by halving. So is the rejection of a guest
-    /// that rejects again without that event: nothing it says may cost more than that.
-    fn recover(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
-        let GuestFault::Rejected { index, .. } = fault else {
-            return self.halve(batch, fault);
-        };
-        if index > 0 {
-            self = self.apply_part(&batch.slice(0..index))?;
-            if self.stop.is_cancelled() {
-                return Ok(self);
-            }
-        }
-        Err(poison(batch, index, fault))
-    }
-
-    fn halve(mut self, batch: &Batch, fault: GuestFault) -> Result<Self, Failure> {
-        if batch.len() == 1 {
-            return Err(poison(batch, 0, fault));
-        }
-        let middle = batch.len() / 2;
-        self = self.apply_part(&batch.slice(0..middle))?;
-        if self.stop.is_cancelled() {
-            return Ok(self);
-        }
-        self.apply_part(&batch.slice(middle..batch.len()))
-    }
-
     /// A fresh instance of the same module, without what the failed call asked for.
     fn restarted(mut self) -> Result<Self, Failure> {
         self.instance.session().undo_call()?;
@@ -344,16 +214,15 @@ impl Fold {
     /// A fresh instance of the same module.
     fn renewed(mut self) -> Result<Self, Failure> {
         let module = self.instance.module().clone();
-        self.instance = start(module, self.limits, self.instance.into_session())?;
+        self.instance = start(module, self.rules.guest, self.instance.into_session())?;
         Ok(self)
     }
-}
 
-fn poison(batch: &Batch, index: usize, fault: GuestFault) -> Failure {
-    Failure::PoisonEvent {
-        sequence: batch.sequences()[index],
-        subject: batch.subject(index).to_owned(),
-        fault: Box::new(fault),
+    /// Has an event held, with the next commit.
+    fn hold(&mut self, event: HeldEvent) {
+        self.held.hold(&event);
+        let session = self.instance.session();
+        session.set_aside(DeadLetterChange::Hold(event));
     }
 }
 

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::brake::{Brake, Wheel};
 use super::progress::Progress;
-use super::recovery::{CommitLimits, Failure, Fold};
+use super::recovery::{Failure, Fold, Rules};
+use super::requests::{Request, Requests};
 use super::turn::Turn;
 use crate::batch::{Batch, BatchLimits};
 use crate::event::Sequence;
-use crate::guest::{GuestLimits, GuestModule};
+use crate::guest::GuestModule;
 use crate::session::Session;
 use crate::source::SourceError;
 use crate::source::position::Resume;
@@ -33,10 +34,8 @@ pub struct Task {
     pub session: Session,
     /// Where the read model stands.
     pub checkpoint: Checkpoint,
-    /// Limits of each instance.
-    pub limits: GuestLimits,
-    /// How much is folded before a commit.
-    pub commits: CommitLimits,
+    /// What it has to keep to.
+    pub rules: Rules,
     /// What the stream held when the checkpoint was checked against it.
     pub resume: Resume,
     /// Says what happened to the outside.
@@ -61,6 +60,8 @@ pub struct Inputs {
     pub limits: BatchLimits,
     /// The module to run; a new one is taken up at the next commit boundary.
     pub module: watch::Receiver<GuestModule>,
+    /// What operators ask for.
+    pub requests: Requests,
     /// Ends the loop at the next commit boundary.
     pub stop: CancellationToken,
 }
@@ -69,6 +70,7 @@ pub struct Inputs {
 enum Next {
     Stop,
     Reload(GuestModule),
+    Request(Request),
     /// What waits behind the folded events takes too long to come.
     Commit,
     Apply(Arc<Batch>),
@@ -85,15 +87,18 @@ impl Task {
         let mut inputs = self.inputs;
         // Before the fold, so that it is given up after it: who rests commits nothing any more.
         let mut wheel = self.brake.wheel();
+        let key = &self.guest.definition.key;
+        let warning = self.rules.poison.warning(key);
         let mut fold = Fold::start(
             self.guest,
             self.session,
             self.checkpoint,
-            (self.limits, self.commits),
+            self.rules,
             self.progress.clone(),
             inputs.stop.clone(),
         )?;
-        self.progress.started(&self.resume);
+        self.progress.started(&self.resume, warning);
+        fold = fold.drain_due()?;
         loop {
             let limit = wheel.limit();
             if let Some(limit) = limit.filter(|&limit| inputs.is_through(limit, fold.sequence())) {
@@ -120,7 +125,8 @@ impl Task {
                     runtime.block_on(inputs.give_way(&self.turn, began.elapsed()));
                     fold
                 }
-                Ok(Next::Reload(module)) => fold.reload(module)?,
+                Ok(Next::Reload(module)) => fold.reload(module)?.drain_due()?,
+                Ok(Next::Request(request)) => fold.answer(request)?,
                 Ok(Next::Commit) => {
                     fold.commit()?;
                     fold
@@ -157,6 +163,7 @@ impl Inputs {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(Next::Stop),
+            request = self.requests.next() => Ok(Next::Request(request)),
             Ok(()) = self.module.changed() => {
                 Ok(Next::Reload(self.module.borrow_and_update().clone()))
             }

@@ -75,7 +75,7 @@ fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
 }
 
 /// The only parameter of a command.
-fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
+pub(super) fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
     let query = uri.query().unwrap_or_default();
     if query.is_empty() {
         return Ok(None);
@@ -101,7 +101,7 @@ fn number(name: &str, text: &str) -> Result<u64, HttpProblem> {
     })
 }
 
-fn problem(error: &CommandError) -> HttpProblem {
+pub(super) fn problem(error: &CommandError) -> HttpProblem {
     let detail = error.to_string();
     let problem = if error.is_unknown() {
         HttpProblem::not_found(detail)

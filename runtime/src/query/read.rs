@@ -111,7 +111,7 @@ async fn read_target(
         freshness::reached(&target.entry, query.freshness, began).await?;
     }
     let served = state.served.clone();
-    let turn = served.turn(&target).await?;
+    let turn = served.turn(&target.file).await?;
     let request = Arc::clone(request);
     let work = move || {
         Read {

@@ -8,7 +8,6 @@ use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::HttpProblem;
-use super::target::Target;
 use crate::projection::directory::ReadModelFile;
 use crate::store::sqlite::reader::Reader;
 
@@ -70,9 +69,9 @@ impl Default for Served {
 }
 
 impl Served {
-    /// Waits for a turn to read the target's file.
-    pub(super) async fn turn(&self, target: &Target) -> Result<Turn, HttpProblem> {
-        let open = self.open(target);
+    /// Waits for a turn to read a file that is served.
+    pub(super) async fn turn(&self, file: &Arc<ReadModelFile>) -> Result<Turn, HttpProblem> {
+        let open = self.open(file);
         let both = async {
             // First the file's turn: whoever waits for a busy file must not hold a turn of the host.
             let file = open.turns.clone().acquire_owned().await;
@@ -110,17 +109,17 @@ impl Served {
 
     /// The reader of the file that is served now. A file that is served no longer is closed when its last
     /// read ends.
-    fn open(&self, target: &Target) -> Arc<OpenFile> {
+    fn open(&self, file: &Arc<ReadModelFile>) -> Arc<OpenFile> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = &target.file.definition.name;
+        let name = &file.definition.name;
         if let Some(open) = readers.get(name)
-            && Arc::ptr_eq(&open.file, &target.file)
+            && Arc::ptr_eq(&open.file, file)
         {
             return open.clone();
         }
         let open = Arc::new(OpenFile {
-            file: target.file.clone(),
-            reader: Arc::new(Reader::new(&target.file.path)),
+            file: file.clone(),
+            reader: Arc::new(Reader::new(&file.path)),
             turns: Arc::new(Semaphore::new(READS_PER_FILE_MAX)),
         });
         readers.insert(name.clone(), open.clone());

@@ -81,7 +81,7 @@ pub(super) fn entry(directory: &Directory, name: &str) -> Result<Entry, HttpProb
     })
 }
 
-fn not_open(entry: &Entry) -> HttpProblem {
+pub(super) fn not_open(entry: &Entry) -> HttpProblem {
     let status = entry.live.status.borrow();
     let state = format!("projection {} is {}", status.name, status.status);
     match &status.last_error {

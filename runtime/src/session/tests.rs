@@ -68,6 +68,23 @@ impl ReadModelStore for Gated {
     fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
         self.store.write(changes)
     }
+    fn write_dead_letters(&mut self, changes: &[DeadLetterChange]) -> Result<(), StoreError> {
+        self.store.write_dead_letters(changes)
+    }
+    fn set_aside(&mut self) -> Result<SetAside, StoreError> {
+        self.store.set_aside()
+    }
+    fn held_events(
+        &mut self,
+        key: Option<&[u8]>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.store.held_events(key, limit, bytes)
+    }
+    fn dead_letter(&mut self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreError> {
+        self.store.dead_letter(sequence)
+    }
     fn build_indexes(&mut self) -> Result<(), StoreError> {
         self.store.build_indexes()
     }

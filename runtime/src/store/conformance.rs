@@ -8,6 +8,7 @@ use crate::event::Sequence;
 use crate::value::{Key, Row, Value};
 
 pub(super) mod commits;
+pub(super) mod dead_letters;
 pub(super) mod model;
 pub(super) mod rows;
 
@@ -46,6 +47,8 @@ macro_rules! conformance_suite {
             commits::of_two_writers_on_an_empty_read_model_the_first_commit_wins,
             commits::a_real_that_is_no_number_is_refused_by_name,
             commits::after_a_failed_write_only_a_rollback_helps,
+            dead_letters::what_is_set_aside_is_committed_with_the_rows_or_not_at_all,
+            dead_letters::held_events_come_by_key_in_order_and_within_the_limits,
             rows::a_table_is_empty_until_its_first_row,
             rows::what_is_known_of_the_row_before_changes_nothing,
             model::random_operations_agree_with_a_plain_map,

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::Changes;
 use crate::definition::{Definition, Table};
+use crate::event::{Event, Sequence};
 use crate::value::{Key, Packed, Row, Value};
+
+mod aside;
+
+use aside::Aside;
 
 /// What was committed, as a file would hold it: it outlives its writers. Cheap to clone and share.
 #[derive(Debug, Clone)]
@@ -19,6 +25,7 @@ pub struct MemoryReadModel {
 struct Committed {
     rows: Vec<BTreeMap<Key, Row>>,
     checkpoint: Option<Checkpoint>,
+    aside: Aside,
 }
 
 impl MemoryReadModel {
@@ -27,6 +34,7 @@ impl MemoryReadModel {
         let committed = Committed {
             rows: vec![BTreeMap::new(); definition.tables.len()],
             checkpoint: None,
+            aside: Aside::default(),
         };
         Self {
             tables: definition.tables.clone().into(),
@@ -59,6 +67,8 @@ pub struct MemoryStore {
     checkpoint: Option<Checkpoint>,
     /// Per table, what was written since the last commit: a row, or that there is none.
     pending: Vec<BTreeMap<Key, Option<Row>>>,
+    /// What is set aside, as this writer sees it.
+    aside: Aside,
     failed: bool,
 }
 
@@ -72,6 +82,7 @@ impl MemoryStore {
         Self {
             checkpoint: committed.checkpoint.clone(),
             pending: vec![BTreeMap::new(); committed.rows.len()],
+            aside: committed.aside.clone(),
             failed: false,
             read_model: read_model.clone(),
         }
@@ -79,6 +90,7 @@ impl MemoryStore {
 
     fn forget(&mut self) {
         self.pending.iter_mut().for_each(BTreeMap::clear);
+        self.aside = self.read_model.lock().aside.clone();
         self.failed = false;
     }
 }
@@ -142,6 +154,28 @@ impl ReadModelStore for MemoryStore {
         Ok(())
     }
 
+    fn write_dead_letters(&mut self, changes: &[DeadLetterChange]) -> Result<(), StoreError> {
+        changes.iter().for_each(|change| self.aside.change(change));
+        Ok(())
+    }
+
+    fn set_aside(&mut self) -> Result<SetAside, StoreError> {
+        Ok(self.aside.outline())
+    }
+
+    fn held_events(
+        &mut self,
+        key: Option<&[u8]>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Event>, StoreError> {
+        Ok(self.aside.held_events(key, limit, bytes))
+    }
+
+    fn dead_letter(&mut self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.aside.dead_letter(sequence))
+    }
+
     fn build_indexes(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -168,6 +202,7 @@ impl ReadModelStore for MemoryStore {
                 };
             }
         }
+        committed.aside = self.aside.clone();
         committed.checkpoint = Some(next.clone());
         self.checkpoint = Some(next.clone());
         Ok(())

@@ -1,20 +1,24 @@
 //! A read model in one SQLite file, that people can open with the tools they have.
 //!
-//! Tables and columns are named as in the definition. Two tables of ours lie beside them:
-//! `_foldline_checkpoint` with at most one row, and `_foldline_meta` ([`Meta`]).
+//! Tables and columns are named as in the definition. Four tables of ours lie beside them:
+//! `_foldline_checkpoint` with at most one row, `_foldline_meta` ([`Meta`]), `_foldline_dead_letters` and
+//! `_foldline_held_events`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::{Change, Changes, Known};
 use crate::definition::Definition;
+use crate::event::{Event, Sequence};
 use crate::value::{Row, Value};
 
 mod checkpoint;
 pub mod compare;
+mod dead_letters;
 mod file;
 mod meta;
 pub mod reader;
@@ -228,6 +232,34 @@ impl ReadModelStore for SqliteStore {
         written
     }
 
+    fn write_dead_letters(&mut self, changes: &[DeadLetterChange]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let written = self.begin();
+        let written = written.and_then(|()| dead_letters::write(&self.connection, changes));
+        self.failed |= written.is_err();
+        written.map_err(|e| self.error(e))
+    }
+
+    fn set_aside(&mut self) -> Result<SetAside, StoreError> {
+        dead_letters::set_aside(&self.connection).map_err(|e| self.error(e))
+    }
+
+    fn held_events(
+        &mut self,
+        key: Option<&[u8]>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Event>, StoreError> {
+        let events = dead_letters::held_events(&self.connection, key, limit, bytes);
+        events.map_err(|e| self.error(e))
+    }
+
+    fn dead_letter(&mut self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreError> {
+        dead_letters::dead_letter(&self.connection, sequence).map_err(|e| self.error(e))
+    }
+
     /// Filling an index at the end costs half of keeping it while the table is filled: entries then come in
     /// their order, and rows that move in the index meanwhile cost nothing.
     fn build_indexes(&mut self) -> Result<(), StoreError> {
@@ -274,8 +306,8 @@ impl ReadModelStore for SqliteStore {
 /// Prepares every statement, so that a table that does not fit shows now.
 fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Result<()> {
     let of_tables: usize = statements.iter().map(|table| table.iter().count()).sum();
-    // Beside them: begin, commit, and three of the checkpoint.
-    connection.set_prepared_statement_cache_capacity(of_tables + 8);
+    // Beside them: begin, commit, three of the checkpoint, six of dead letters.
+    connection.set_prepared_statement_cache_capacity(of_tables + 14);
     let mut all = statements.iter().flat_map(Statements::iter);
     all.try_for_each(|sql| connection.prepare_cached(sql).map(drop))
 }

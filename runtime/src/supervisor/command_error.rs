@@ -139,6 +139,32 @@ pub enum CommandError {
         /// Why.
         reason: String,
     },
+    /// No event of this sequence is set aside.
+    #[error("projection {name} has no dead letter {sequence}")]
+    NoDeadLetter {
+        /// The projection.
+        name: String,
+        /// As asked for.
+        sequence: u64,
+    },
+    /// It was passed over, and the dead letter holds only a part of it.
+    #[error(
+        "event {sequence} of {name} is too large to be kept as a whole, so it cannot be tried again"
+    )]
+    CutOff {
+        /// The projection.
+        name: String,
+        /// The event.
+        sequence: u64,
+    },
+    /// The loop could not take it up, or ended on the way.
+    #[error("dead letter {sequence} of {name} cannot be settled now")]
+    NotNow {
+        /// The projection.
+        name: String,
+        /// The event.
+        sequence: u64,
+    },
     /// The host ends.
     #[error("the host is stopping")]
     Stopping,
@@ -190,14 +216,23 @@ impl CommandError {
             Self::Catalog(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Module { .. } => "put the module's file into the modules folder again",
+            Self::NoDeadLetter { name, .. } => {
+                return format!("`foldline dead-letters list {name}` shows those there are");
+            }
+            Self::CutOff { .. } => {
+                "`foldline rebuild` applies it in its place; [recovery] dead_letter_kib says how much is kept"
+            }
+            Self::NotNow { .. } => {
+                "see `foldline status` for what is in the way, and `foldline dead-letters list` for what is left"
+            }
             Self::Stopping => "try again when it runs",
         };
         text.to_owned()
     }
 
-    /// Whether the name was wrong, and nothing else.
+    /// Whether the name or the sequence was wrong, and nothing else.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. })
+        matches!(self, Self::Unknown { .. } | Self::NoDeadLetter { .. })
     }
 
     /// Whether it is the host that failed, not what was asked for.

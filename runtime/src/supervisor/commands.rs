@@ -39,6 +39,9 @@ impl Supervisor {
                 };
                 self.comparable(name).map(|number| Step::Meet(number, aim))
             }
+            Command::DeadLetter { sequence, action } => {
+                return self.settle_dead_letter(name, *sequence, *action, reply);
+            }
             Command::Verify => self.verify(name),
             Command::Pause => self.pause(name, true),
             Command::Resume => self.pause(name, false),
@@ -73,7 +76,7 @@ impl Supervisor {
     }
 
     /// A projection that runs.
-    fn running(&self, name: &str) -> Result<&Projection, CommandError> {
+    pub(super) fn running(&self, name: &str) -> Result<&Projection, CommandError> {
         let projection = self.find(name)?;
         let name = name.to_owned();
         if projection.is_paused() {

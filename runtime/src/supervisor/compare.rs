@@ -179,5 +179,6 @@ fn outcome(name: &str, found: Comparison) -> Outcome {
         ),
         generation: Some(found.other),
         comparison: Some(found),
+        settled: None,
     }
 }

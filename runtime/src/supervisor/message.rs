@@ -9,6 +9,7 @@ use super::plan::{Plan, PlanReply};
 use crate::event::{Sequence, Timestamp};
 use crate::guest::GuestModule;
 use crate::guest::folder::Finding;
+use crate::projection::requests::{Action, Settled};
 use crate::projection::{Comparison, Problem};
 
 /// Messages that wait for the supervisor. Each is handled in milliseconds, but for modules that must be compiled.
@@ -37,6 +38,13 @@ pub enum Command {
         /// Rows that differ to be shown for each table.
         examples: usize,
     },
+    /// Try the event of a dead letter again, or give it up.
+    DeadLetter {
+        /// The event's sequence.
+        sequence: Sequence,
+        /// What is to become of it.
+        action: Action,
+    },
     /// Build the live read model again and compare the two; the outcome is in the projection's status.
     Verify,
 }
@@ -61,6 +69,9 @@ pub struct Outcome {
     /// What a comparison found.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comparison: Option<Comparison>,
+    /// What came of retrying or discarding a dead letter.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub settled: Option<Settled>,
 }
 
 impl Outcome {
@@ -70,6 +81,7 @@ impl Outcome {
             message,
             generation,
             comparison: None,
+            settled: None,
         }
     }
 }

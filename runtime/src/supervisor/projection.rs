@@ -19,10 +19,12 @@ use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::losses::Losses;
+use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
+use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
-use crate::store::sqlite::reader::{ReadLimits, Reader};
+use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
 use crate::telemetry;
 
 /// What every run of a host needs.
@@ -58,6 +60,8 @@ pub(super) struct Hosted {
     pub(super) progress: Progress,
     pub(super) brake: Brake,
     turn: Turn,
+    poison: PoisonPolicy,
+    pub(super) requests: Requests,
     read_model: Arc<OnceLock<Arc<ReadModelFile>>>,
     running: Option<Running>,
     /// Its last run, once told to stop: the next one waits for it.
@@ -124,17 +128,31 @@ impl Hosted {
         if path.exists() {
             let definition = record.definition.clone();
             // Just made, so it is empty.
-            let _first = read_model.set(Arc::new(ReadModelFile { path, definition }));
+            let _first = read_model.set(Arc::new(ReadModelFile {
+                path: path.clone(),
+                definition,
+            }));
         }
         let settings = shared.config.projection(&record.definition.name);
         let status = Status {
             promote: settings.promote,
             ..first_status(&record, file.unwrap_or_default(), checkpoint)
         };
+        let progress = Progress::new(watch::Sender::new(status));
+        if let Some(counts) = read(&path, Reader::set_aside) {
+            progress.set_aside(counts);
+        }
         Self {
             turn: Turn::new(&shared.turns, is_built(&record)),
+            poison: PoisonPolicy::new(
+                settings.on_poison,
+                settings.on_poison_building,
+                is_built(&record),
+                shared.config.recovery.poison(),
+            ),
+            requests: Requests::default(),
             record: Arc::new(record),
-            progress: Progress::new(watch::Sender::new(status)),
+            progress,
             brake: Brake::default(),
             read_model: Arc::new(read_model),
             running: None,
@@ -146,6 +164,7 @@ impl Hosted {
     /// What the catalog says of it now.
     pub(super) fn recorded(&mut self, record: GenerationRecord) {
         self.turn.set(is_built(&record));
+        self.poison.set_built(is_built(&record));
         self.record = Arc::new(record);
     }
 
@@ -172,6 +191,8 @@ impl Hosted {
             progress: self.progress.clone(),
             brake: self.brake.clone(),
             turn: self.turn.clone(),
+            poison: self.poison.clone(),
+            requests: self.requests.clone(),
             losses: ground.losses.gate(&definition.name),
             module: receiver,
             read_model: Arc::clone(&self.read_model),
@@ -258,15 +279,23 @@ fn is_built(record: &GenerationRecord) -> bool {
 
 /// The sequence that a read model's file stands at; 0 when it is not there or cannot be read.
 pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
+    let checkpoint = read(path, Reader::checkpoint).flatten();
+    checkpoint.map_or(0, |found| found.sequence)
+}
+
+/// Something small that a read model's file says; none when it is not there or cannot be read.
+fn read<T>(
+    path: &std::path::Path,
+    what: impl Fn(&Reader, ReadLimits) -> Result<T, ReadError>,
+) -> Option<T> {
     if !path.exists() {
-        return 0;
+        return None;
     }
     let limits = ReadLimits {
         deadline: Instant::now() + std::time::Duration::from_secs(1),
         bytes_max: 0,
     };
-    let checkpoint = Reader::new(path).checkpoint(limits);
-    checkpoint.map_or(0, |found| found.map_or(0, |found| found.sequence))
+    what(&Reader::new(path), limits).ok()
 }
 
 fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> Status {

@@ -17,8 +17,10 @@ use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
 use crate::projection::directory::ReadModelFile;
 use crate::projection::losses::LossGate;
+use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
 use crate::projection::recovery::{Failure, Retry};
+use crate::projection::requests::Requests;
 use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State};
@@ -71,6 +73,10 @@ pub(super) struct Run {
     pub(super) brake: Brake,
     /// Lets others go first while it is built.
     pub(super) turn: Turn,
+    /// What becomes of events that fail.
+    pub(super) poison: PoisonPolicy,
+    /// What operators ask for dead letters.
+    pub(super) requests: Requests,
     /// Where it waits when events are lost.
     pub(super) losses: Arc<LossGate>,
     /// The module, and the ones that replace it.
@@ -159,13 +165,15 @@ impl Runner {
         let _not_heard = self.reports.send(report).await;
     }
 
-    /// Until the time is over, a new module arrives, or the projection is stopped; whether time was over.
+    /// Until the time is over, a new module arrives, an operator asks for something, or the projection is stopped; whether time was over.
     async fn wait(&mut self, time: Duration) -> bool {
         // The loop may have taken up a module before it failed: only another one than that is news.
         let tried = self.progress.digest();
         tokio::select! {
             () = self.run.stop.cancelled() => false,
             () = self.run.losses.accepted() => false,
+            // It is answered by the loop, which may go on then.
+            () = self.run.requests.asked() => false,
             Ok(module) = self.run.module.wait_for(|module| *module.digest != tried) => {
                 self.run.progress.reloaded(&module);
                 false

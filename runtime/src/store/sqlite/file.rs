@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{meta, schema};
+use super::{dead_letters, meta, schema};
 use crate::definition::Definition;
 use crate::store::StoreError;
 
@@ -47,6 +47,7 @@ fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result
     transaction.pragma_update(None, "application_id", meta::APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", meta::FORMAT)?;
     transaction.execute_batch(schema::OWN_TABLES)?;
+    transaction.execute_batch(dead_letters::TABLES)?;
     transaction.execute_batch(&schema::create_tables(definition))?;
     let json = serde_json::to_string(definition)
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
@@ -92,8 +93,24 @@ pub(super) fn open(path: &Path, definition: &Definition) -> Result<Connection, S
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags)
-        .and_then(|connection| configure(&connection).map(|()| connection))
+        .and_then(|mut connection| {
+            configure(&connection)?;
+            upgrade(&mut connection)?;
+            Ok(connection)
+        })
         .map_err(|e| StoreError::sqlite(path, e))
+}
+
+/// Brings a file of an older format to the newest one.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format == meta::FORMAT {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(dead_letters::TABLES)?;
+    transaction.pragma_update(None, "user_version", meta::FORMAT)?;
+    transaction.commit()
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -10,8 +10,11 @@ use crate::store::StoreError;
 /// "FOLD" in the file's header: tells `file` and other tools, and us, whose file it is.
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FOLD");
 
-/// Counts up when the layout of our own tables changes.
-pub(super) const FORMAT: u32 = 1;
+/// Counts up when the layout of our own tables changes. 2: dead letters and held events.
+pub(super) const FORMAT: u32 = 2;
+
+/// The oldest format that can still be read; it is made the newest one when the file is opened for writing.
+const OLDEST_FORMAT: u32 = 1;
 
 const NO_DATABASE: &str = "it is no SQLite database";
 
@@ -62,8 +65,10 @@ fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> 
         return Err(StoreError::wrong_file(path, reason));
     }
     let format = number("user_version")?;
-    if format != FORMAT {
-        let reason = format!("its format is {format}, and this Foldline knows only {FORMAT}");
+    if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
+        let reason = format!(
+            "its format is {format}, and this Foldline knows only {OLDEST_FORMAT} to {FORMAT}"
+        );
         return Err(StoreError::wrong_file(path, reason));
     }
     Ok(())

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
 
+use super::dead_letters;
 use crate::definition::Table;
 use crate::event::Sequence;
 use crate::store::Checkpoint;
+use crate::store::dead_letters::DeadLetter;
 use crate::value::{Row, Value};
 
 mod select;
@@ -121,6 +123,44 @@ impl Reader {
             let rows = rows(transaction, table, select, limits.bytes_max)?;
             Ok(Page { rows, checkpoint })
         })
+    }
+
+    /// The dead letters behind `after` in the order of their sequences, at most `limit`: without the events, and with
+    /// the last attempt only, without what was logged.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or not within the limits.
+    pub fn dead_letters(
+        &self,
+        after: Sequence,
+        limit: usize,
+        limits: ReadLimits,
+    ) -> Result<Vec<DeadLetter>, ReadError> {
+        self.read(limits, |transaction| {
+            Ok(dead_letters::list(transaction, after, limit)?)
+        })
+    }
+
+    /// The dead letter of this sequence, with the number of events that are held with it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or not before the deadline.
+    pub fn dead_letter(
+        &self,
+        sequence: Sequence,
+        limits: ReadLimits,
+    ) -> Result<Option<(DeadLetter, u64)>, ReadError> {
+        self.read(limits, |transaction| {
+            Ok(dead_letters::with_held(transaction, sequence)?)
+        })
+    }
+
+    /// Numbers of dead letters and of held keys.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or not before the deadline.
+    pub fn set_aside(&self, limits: ReadLimits) -> Result<(u64, u64), ReadError> {
+        self.read(limits, |transaction| Ok(dead_letters::counts(transaction)?))
     }
 
     /// Runs `work` in one read transaction on an idle connection, or on a new one.

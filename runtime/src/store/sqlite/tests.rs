@@ -57,9 +57,10 @@ fn find_walks_an_index_and_never_sorts() {
     }
 }
 
+/// Those of the definition's tables.
 fn index_names(store: &SqliteStore) -> Vec<String> {
-    let sql =
-        "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+    let sql = "SELECT name FROM sqlite_schema
+               WHERE type = 'index' AND sql IS NOT NULL AND substr(name, 1, 1) <> '_' ORDER BY name";
     let mut names = store.connection.prepare(sql).unwrap();
     let names = names.query_map([], |row| row.get(0)).unwrap();
     names.map(Result::unwrap).collect()

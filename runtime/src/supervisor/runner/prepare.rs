@@ -6,7 +6,7 @@ use super::{Runner, blocking};
 use crate::event::Position;
 use crate::guest::GuestModule;
 use crate::projection::directory::ReadModelFile;
-use crate::projection::recovery::Failure;
+use crate::projection::recovery::{Failure, Rules};
 use crate::projection::task::{Inputs, Task};
 use crate::session::Session;
 use crate::source::LostEvents;
@@ -31,9 +31,12 @@ impl Runner {
         Ok(Task {
             session: self.session(store, &module)?,
             checkpoint,
-            commits: self.shared.config.store.commits(),
+            rules: Rules {
+                guest: self.shared.guest_limits,
+                commits: self.shared.config.store.commits(),
+                poison: self.poison.clone(),
+            },
             resume,
-            limits: self.shared.guest_limits,
             progress: self.progress.clone(),
             brake: self.brake.clone(),
             turn: self.turn.clone(),
@@ -43,6 +46,7 @@ impl Runner {
                 filters: filters(&module),
                 limits: self.shared.batch_limits,
                 module: self.module.clone(),
+                requests: self.requests.clone(),
                 stop: self.stop.clone(),
             },
             guest: module,

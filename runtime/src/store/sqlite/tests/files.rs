@@ -158,3 +158,22 @@ fn meta_is_read_beside_a_writer_and_after_it_was_killed() {
     let reopened = SqliteStore::open(&copy, &definition()).unwrap();
     assert_eq!(reopened.checkpoint(), Some(&at(1, 2)));
 }
+
+#[test]
+fn a_file_of_the_format_before_dead_letters_is_served_as_it_is_and_brought_up_when_it_is_written() {
+    let file = TestFile::create(&definition());
+    let old = Connection::open(file.path()).unwrap();
+    old.execute_batch("DROP TABLE _foldline_dead_letters; DROP TABLE _foldline_held_events; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(old);
+    let reader = reader::Reader::new(file.path());
+    let limits = reader::ReadLimits {
+        deadline: std::time::Instant::now() + Duration::from_secs(10),
+        bytes_max: 0,
+    };
+    assert_eq!(reader.set_aside(limits).unwrap(), (0, 0));
+    assert_eq!(reader.dead_letters(0, 10, limits).unwrap(), []);
+    let mut store = SqliteStore::open(&file.path(), &definition()).unwrap();
+    assert_eq!(store.set_aside().unwrap(), Default::default());
+    assert!(read_meta(&file.path()).is_ok());
+}

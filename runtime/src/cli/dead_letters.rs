@@ -1,0 +1,196 @@
+//! `foldline dead-letters`: what a projection could not apply, and what is to become of it.
+
+use std::io::{self, Write as _};
+
+use clap::{Args, Subcommand};
+use foldline::projection::requests::Settled;
+use foldline::query::{DeadLetterDetails, DeadLetterSummary};
+use foldline::supervisor::Outcome;
+
+use super::CliError;
+use super::client::{Client, HostArguments};
+use super::operate::path;
+use super::output::{grouped, printable, shown, table};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the events that a projection could not apply.
+    List(Common),
+    /// Show one of them: the event, and each attempt with what the module logged.
+    Show(One),
+    /// Try an event again, and what is held behind it; without a sequence, all of them in their order.
+    Retry(Retry),
+    /// Give an event up; what is held behind it is applied.
+    Discard(One),
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The projection.
+    name: String,
+    /// Print the host's answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    host: HostArguments,
+}
+
+#[derive(Debug, Args)]
+struct One {
+    #[command(flatten)]
+    common: Common,
+    /// The event's sequence.
+    sequence: u64,
+}
+
+#[derive(Debug, Args)]
+struct Retry {
+    #[command(flatten)]
+    common: Common,
+    /// The event's sequence.
+    sequence: Option<u64>,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
+    match &arguments.command {
+        Command::List(common) => list(common),
+        Command::Show(one) => show(one),
+        Command::Discard(one) => settle(&one.common, one.sequence, "discard"),
+        Command::Retry(Retry { common, sequence }) => match sequence {
+            Some(sequence) => settle(common, *sequence, "retry"),
+            None => retry_all(common),
+        },
+    }
+}
+
+fn client(common: &Common) -> Client {
+    Client::new(&common.host)
+}
+
+fn list(common: &Common) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    let answer = client(common).get(&path(&common.name, "dead-letters"))?;
+    if common.json {
+        return Ok(writeln!(stdout, "{}", answer.json())?);
+    }
+    let letters: Vec<DeadLetterSummary> = answer.parse()?;
+    if letters.is_empty() {
+        let name = printable(&common.name);
+        return Ok(writeln!(stdout, "{name} has no dead letters")?);
+    }
+    let mut rows = table(["SEQUENCE", "SUBJECT", "KEY", "STATE", "ATTEMPTS", "ERROR"]);
+    for letter in letters {
+        rows.add_row([
+            grouped(letter.sequence),
+            printable(&letter.subject),
+            printable(letter.key.as_deref().unwrap_or("-")),
+            state(&letter).to_owned(),
+            letter.attempts_made.to_string(),
+            printable(first_line(&letter.error)),
+        ]);
+    }
+    Ok(writeln!(stdout, "{}", shown(&rows))?)
+}
+
+fn state(letter: &DeadLetterSummary) -> &'static str {
+    if letter.held { "held" } else { "skipped" }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn show(one: &One) -> Result<(), CliError> {
+    let path = path(&one.common.name, &format!("dead-letters/{}", one.sequence));
+    let answer = client(&one.common).get(&path)?;
+    if one.common.json {
+        return Ok(writeln!(io::stdout().lock(), "{}", answer.json())?);
+    }
+    print_details(&answer.parse()?)
+}
+
+fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    let summary = &letter.summary;
+    let state = match summary.held {
+        true => format!("held, {} events of its key with it", letter.held_events),
+        false => "skipped".to_owned(),
+    };
+    for (name, value) in [
+        ("event", grouped(summary.sequence)),
+        ("time", summary.time.clone()),
+        ("subject", summary.subject.clone()),
+        ("key", summary.key.clone().unwrap_or_else(|| "-".into())),
+        ("state", state),
+        ("attempts", summary.attempts_made.to_string()),
+    ] {
+        writeln!(stdout, "{name:<10}{}", printable(&value))?;
+    }
+    for line in letter.headers.lines() {
+        writeln!(stdout, "{:<10}{}", "header", printable(line))?;
+    }
+    let (bytes, encoding) = (grouped(letter.payload_bytes), &letter.payload_encoding);
+    let cut_off = if letter.cut_off { ", cut off" } else { "" };
+    let about = printable(&format!("{bytes} bytes, {encoding}{cut_off}"));
+    writeln!(stdout, "{:<10}({about})", "payload")?;
+    writeln!(stdout, "  {}", printable(&letter.payload))?;
+    for attempt in &letter.attempts {
+        let digest = attempt.digest.get(..8).unwrap_or(&attempt.digest);
+        let error = printable(&attempt.error);
+        writeln!(
+            stdout,
+            "\n{} by module {}: {error}",
+            printable(&attempt.at),
+            printable(digest)
+        )?;
+        let backtrace = attempt.backtrace.iter().flat_map(|text| text.lines());
+        for line in attempt.log.iter().map(String::as_str).chain(backtrace) {
+            writeln!(stdout, "  {}", printable(line))?;
+        }
+    }
+    Ok(())
+}
+
+/// Each of them in turn; those that an earlier one took with it are not there any more.
+fn retry_all(common: &Common) -> Result<(), CliError> {
+    let answer = client(common).get(&path(&common.name, "dead-letters"))?;
+    let letters: Vec<DeadLetterSummary> = answer.parse()?;
+    if letters.is_empty() {
+        let detail = format!("{} has no dead letters", common.name);
+        return Err(CliError::failed(detail).hint("see `foldline status`"));
+    }
+    let mut result = Ok(());
+    for letter in letters {
+        result = settle(common, letter.sequence, "retry").and(result);
+    }
+    result
+}
+
+fn settle(common: &Common, sequence: u64, action: &str) -> Result<(), CliError> {
+    let path = path(&common.name, &format!("dead-letters/{sequence}/{action}"));
+    let answer = client(common).post(&path, &[])?;
+    let outcome: Outcome = answer.parse()?;
+    let mut stdout = io::stdout().lock();
+    if common.json {
+        writeln!(stdout, "{}", answer.json())?;
+    } else {
+        writeln!(stdout, "{}", printable(&outcome.message))?;
+    }
+    match outcome.settled {
+        Some(Settled::Failed { sequence, .. }) => Err(CliError::failed(format!(
+            "event {sequence} of {} failed",
+            common.name
+        ))
+        .hint(format!(
+            "`foldline dead-letters show {} {sequence}` shows why",
+            common.name
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Why a projection stopped, and when it is tried again.
+
+use crate::event::Sequence;
+use crate::guest::GuestFault;
+use crate::source::{LostEvents, SourceError};
+use crate::store::StoreError;
+
+/// When a projection that stopped is tried again, if nobody does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After a short back-off, for as long as it takes: the cause passes by itself.
+    Soon,
+    /// Like [`Self::Soon`], but given up after a few attempts.
+    AFewTimes,
+    /// After a while: somebody has to mend the cause, and may do so outside the host.
+    Later,
+    /// Only with another module: the same one fails in the same way.
+    Never,
+}
+
+/// Why a projection stopped. Everything before that is committed, nothing after.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Events cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The read model cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration names another stream than the one the read model was built from.
+    #[error("the read model was built from stream {stored}, the configuration names {configured}")]
+    OtherStream {
+        /// `[projection.NAME] stream`.
+        configured: String,
+        /// The checkpoint's stream.
+        stored: String,
+    },
+    /// One event always fails: same module, same event, same fault.
+    #[error("event {sequence} ({subject}) failed: {fault}")]
+    PoisonEvent {
+        /// Its sequence.
+        sequence: Sequence,
+        /// Its subject.
+        subject: String,
+        /// What happened.
+        fault: Box<GuestFault>,
+    },
+    /// So much is set aside that no more may be.
+    #[error("event {sequence} cannot be set aside: {limit} {what} are the limit ({key})")]
+    SetAsideFull {
+        /// What there are enough of.
+        what: &'static str,
+        /// The limit's place in the configuration.
+        key: &'static str,
+        /// The limit.
+        limit: u64,
+        /// The event.
+        sequence: Sequence,
+    },
+    /// The module cannot be started.
+    #[error("the module does not start: {0}")]
+    Start(Box<GuestFault>),
+    /// A bug of the host: the loop's thread panicked.
+    #[error("the projection's thread panicked: {0}")]
+    Panic(String),
+}
+
+impl Failure {
+    /// What it is called in every status, answer and log line: these words stay the same.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Store(_) => "store",
+            Self::OtherStream { .. } => "other_stream",
+            Self::PoisonEvent { .. } => "poison_event",
+            Self::SetAsideFull { .. } => "set_aside_full",
+            Self::Start(_) => "module_start",
+            Self::Panic(_) => "panic",
+        }
+    }
+
+    /// The events that are lost, if that is why.
+    pub fn lost(&self) -> Option<LostEvents> {
+        match self {
+            Self::Source(error) => error.lost(),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody has to do something, although it is tried again soon.
+    pub fn needs_somebody(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_about_a_stream_that_is_gone())
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Source(error) if error.may_pass() => Retry::Soon,
+            Self::Source(_) | Self::Store(StoreError::WrongFile { .. }) => Retry::Later,
+            Self::Store(_) | Self::Panic(_) => Retry::Soon,
+            // A disk or a machine that stood still takes time from the guest as well.
+            Self::PoisonEvent { fault, .. } if matches!(**fault, GuestFault::Time { .. }) => {
+                Retry::AFewTimes
+            }
+            Self::OtherStream { .. }
+            | Self::PoisonEvent { .. }
+            | Self::SetAsideFull { .. }
+            | Self::Start(_) => Retry::Never,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::OtherStream { .. } => {
+                "name the old stream again, or stop the host and move this projection's data folder away to build it anew"
+            }
+            Self::SetAsideFull { .. } => {
+                "mend the projection and put the new module into the modules folder, or retry or discard dead letters (`foldline dead-letters`), or raise the limit"
+            }
+            Self::PoisonEvent { fault, .. } | Self::Start(fault) => fault.hint(),
+            Self::Panic(_) => "this is a bug of Foldline; the log has the details",
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A batch that fails is applied in parts until one event is left that fails alone: the poison event.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::super::poison::OnPoison;
+use super::held::held_event;
+use super::{Failure, Fold};
+use crate::batch::Batch;
+use crate::event::Sequence;
+use crate::guest::GuestFault;
+use crate::guest::instance::Evidence;
+use crate::store::dead_letters::{
+    Attempt, DeadLetter, DeadLetterChange, HeldEvent, KeyBytes, LetterOutline,
+};
+use crate::telemetry;
+
+/// Attempts that a dead letter keeps: the first one, which found the fault, and the latest.
+const ATTEMPTS_MAX: usize = 10;
+
+/// Log lines of an attempt that are kept, and the bytes of each; the last ones are nearest to the fault.
+const LOG_LINES_MAX: usize = 20;
+const LOG_LINE_BYTES_MAX: usize = 1_024;
+
+/// Bytes of a backtrace that are kept.
+const BACKTRACE_BYTES_MAX: usize = 8 * 1_024;
+
+/// How often a lone event that takes too long is tried before it counts as poison, and how long after each failure: a
+/// machine that stood still takes time from a guest, too.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// How soon a wait notices the stop signal.
+const NOTICE: Duration = Duration::from_millis(20);
+
+/// A lone event that took too long, and may pass when it is tried again.
+pub(super) struct Patience {
+    sequence: Sequence,
+    attempts: Vec<Attempt>,
+}
+
+/// Why a part of a batch failed, and which event may be the cause.
+pub(super) struct Suspect {
+    pub(super) fault: GuestFault,
+    pub(super) evidence: Evidence,
+    /// Where the part is to be divided. Nothing lies before it: then the event at this place is the poison event.
+    pub(super) at: usize,
+}
+
+/// A part of a batch that is still to be applied.
+struct Part {
+    range: Range<usize>,
+    /// Whether a guest that names an event in it is believed. Not where it blamed another event before: it would be asked
+    /// once for each event.
+    believed: bool,
+}
+
+impl Fold {
+    /// Projects a batch, but for events of held keys, which are held. Nothing is committed.
+    ///
+    /// The outer error is the end of the run; after the inner one the instance must not be used again.
+    pub(super) fn project(&mut self, batch: &Batch) -> Result<Result<(), Suspect>, Failure> {
+        let definition = &self.instance.module().definition;
+        let passed = self.held.pass(batch, &definition.key);
+        self.held.check(&passed.held, &self.rules.poison.limits)?;
+        let projected = match passed.batch.is_empty() {
+            true => Ok(()),
+            false => self.instance.project(&passed.batch),
+        };
+        match projected {
+            Ok(()) => {
+                passed.held.into_iter().for_each(|event| self.hold(event));
+                self.folded(batch);
+                Ok(Ok(()))
+            }
+            Err(GuestFault::Store(error)) => Err(error.into()),
+            Err(fault) => {
+                let evidence = self.instance.evidence();
+                let place = suspected(&fault, passed.batch.len());
+                let sequence = passed.batch.sequences()[place];
+                Ok(Err(Suspect {
+                    fault,
+                    evidence,
+                    at: batch.sequences().partition_point(|&s| s < sequence),
+                }))
+            }
+        }
+    }
+
+    /// Applies and commits a batch in parts, after it failed as a whole.
+    pub(super) fn isolate(mut self, batch: &Batch, suspect: Suspect) -> Result<Self, Failure> {
+        let mut parts = Vec::new();
+        let whole = Part {
+            range: 0..batch.len(),
+            believed: true,
+        };
+        self = self.divide(batch, whole, suspect, &mut parts)?;
+        while let Some(part) = parts.pop() {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            match self.project(&batch.slice(part.range.clone()))? {
+                Ok(()) => self.commit()?,
+                Err(suspect) => {
+                    let named = match part.believed {
+                        true => suspect.at,
+                        false => part.range.len() / 2,
+                    };
+                    let at = part.range.start + named;
+                    let suspect = Suspect { at, ..suspect };
+                    self = self.divide(batch, part, suspect, &mut parts)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Divides a part that failed into parts to be applied one after the other, the last one first; or has found the
+    /// poison event in it.
+    fn divide(
+        mut self,
+        batch: &Batch,
+        part: Part,
+        suspect: Suspect,
+        parts: &mut Vec<Part>,
+    ) -> Result<Self, Failure> {
+        self = self.restarted()?;
+        self.commit()?;
+        let (at, Part { range, believed }) = (suspect.at, part);
+        if at > range.start {
+            // What lies before it goes through, is held, or is divided further.
+            parts.push(Part {
+                range: at..range.end,
+                believed,
+            });
+            parts.push(Part {
+                range: range.start..at,
+                believed: false,
+            });
+        } else if self.has_patience(batch.sequences()[at], &suspect) {
+            parts.push(Part { range, believed });
+        } else {
+            self.poisoned(&batch.slice(at..at + 1), suspect)?;
+            parts.extend((at + 1 < range.end).then_some(Part {
+                range: at + 1..range.end,
+                believed,
+            }));
+        }
+        Ok(self)
+    }
+
+    /// Whether this event, which failed alone, is to be tried again; waits before that.
+    fn has_patience(&mut self, sequence: Sequence, suspect: &Suspect) -> bool {
+        let key = &self.instance.module().definition.key;
+        let fails = self.rules.poison.now(key) == OnPoison::Fail;
+        if fails || !matches!(suspect.fault, GuestFault::Time { .. }) {
+            return false;
+        }
+        let attempt = self.attempt(&suspect.fault, suspect.evidence.clone());
+        let known = self.patience.take();
+        let known = known.filter(|known| known.sequence == sequence);
+        let mut attempts = known.map_or_else(Vec::new, |known| known.attempts);
+        let wait = PATIENCE.get(attempts.len());
+        if let Some(&wait) = wait {
+            attempts.push(attempt);
+            self.wait(wait);
+        }
+        self.patience = Some(Patience { sequence, attempts });
+        wait.is_some()
+    }
+
+    /// The loop has a thread of its own, so waiting blocks nobody else.
+    fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.stop.is_cancelled() {
+            std::thread::sleep(NOTICE);
+        }
+    }
+
+    /// The only event of `event` has failed alone: the strategy decides.
+    fn poisoned(&mut self, event: &Batch, suspect: Suspect) -> Result<(), Failure> {
+        let definition = &self.instance.module().definition;
+        let strategy = self.rules.poison.now(&definition.key);
+        let held = held_event(event, 0, &definition.key);
+        if strategy == OnPoison::Fail {
+            return Err(Failure::PoisonEvent {
+                sequence: held.event.sequence,
+                subject: held.event.subject,
+                fault: Box::new(suspect.fault),
+            });
+        }
+        let limits = self.rules.poison.limits;
+        self.held.check_letters(held.event.sequence, &limits)?;
+        let attempt = self.attempt(&suspect.fault, suspect.evidence);
+        let mut letter = dead_letter(&held, attempt, limits.dead_letter_bytes);
+        let before = self.patience.take();
+        let before = before.filter(|before| before.sequence == letter.sequence);
+        for attempt in before.into_iter().flat_map(|before| before.attempts) {
+            letter.attempts.insert(letter.attempts.len() - 1, attempt);
+            letter.attempts_made += 1;
+        }
+        if strategy == OnPoison::Hold {
+            self.held.check(std::slice::from_ref(&held), &limits)?;
+            self.record(DeadLetter {
+                held: true,
+                ..letter
+            });
+            self.hold(held);
+        } else {
+            self.record(letter);
+        }
+        self.folded(event);
+        self.commit()?;
+        self.progress.set_aside(self.held.counts());
+        Ok(())
+    }
+
+    /// Records a dead letter, or another attempt at it, with the next commit.
+    pub(super) fn record(&mut self, letter: DeadLetter) {
+        let what = if letter.held {
+            "its key is held"
+        } else {
+            "it is passed over"
+        };
+        let error = letter
+            .attempts
+            .last()
+            .map_or("", |attempt| attempt.error.as_str());
+        tracing::error!(
+            projection = self.instance.module().definition.name,
+            sequence = letter.sequence,
+            subject = letter.subject,
+            hint = "see `foldline dead-letters`; a mended module applies what is held",
+            "event {} ({}) failed and {what}: {error}",
+            letter.sequence,
+            letter.subject,
+        );
+        self.held.record(LetterOutline {
+            sequence: letter.sequence,
+            key: letter.key.clone(),
+            held: letter.held,
+            digest: letter.digest().to_owned(),
+        });
+        let session = self.instance.session();
+        session.set_aside(DeadLetterChange::Record(Box::new(letter)));
+    }
+
+    /// What a dead letter says of an attempt that has just failed.
+    pub(super) fn attempt(&self, fault: &GuestFault, evidence: Evidence) -> Attempt {
+        let Evidence { mut log, backtrace } = evidence;
+        log.drain(..log.len().saturating_sub(LOG_LINES_MAX));
+        for line in &mut log {
+            line.truncate(line.floor_char_boundary(LOG_LINE_BYTES_MAX));
+        }
+        Attempt {
+            at: telemetry::now(),
+            digest: self.instance.module().digest.to_string(),
+            error: fault.to_string(),
+            log,
+            backtrace: backtrace.map(|mut text| {
+                text.truncate(text.floor_char_boundary(BACKTRACE_BYTES_MAX));
+                text
+            }),
+        }
+    }
+}
+
+/// Which of so many events is suspected: a rejection names it; anything else is looked for by halving.
+pub(super) fn suspected(fault: &GuestFault, events: usize) -> usize {
+    match fault {
+        GuestFault::Rejected { index, .. } => *index,
+        _ => events / 2,
+    }
+}
+
+/// The letter of an event that failed for the first time, passed over.
+pub(super) fn dead_letter(held: &HeldEvent, attempt: Attempt, bytes: usize) -> DeadLetter {
+    let HeldEvent { key, event } = held;
+    let beginning = |of: &[u8]| of[..of.len().min(bytes)].to_vec();
+    DeadLetter {
+        sequence: event.sequence,
+        time: event.time,
+        subject: event.subject.clone(),
+        key: KeyBytes::clone(key),
+        held: false,
+        headers: beginning(&event.headers),
+        headers_bytes: event.headers.len() as u64,
+        payload: beginning(&event.payload),
+        payload_bytes: event.payload.len() as u64,
+        attempts_made: 1,
+        attempts: vec![attempt],
+    }
+}
+
+/// Adds another attempt; of many only the first and the latest are kept.
+pub(super) fn add_attempt(letter: &mut DeadLetter, attempt: Attempt) {
+    letter.attempts_made = letter.attempts_made.saturating_add(1);
+    letter.attempts.push(attempt);
+    if letter.attempts.len() > ATTEMPTS_MAX {
+        letter.attempts.remove(1);
+    }
+}

@@ -1,0 +1,153 @@
+//! What operators ask for dead letters: it waits here until the loop of the generation takes it up between two commits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
+
+use crate::event::Sequence;
+
+/// Requests of one generation that wait at once. Each is asked for by somebody who waits for its answer.
+const REQUESTS_MAX: usize = 16;
+
+/// What is to become of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Its event is tried again; where its key is held, the events behind it follow.
+    Retry,
+    /// Its event is given up; where its key is held, the events behind it are applied.
+    Discard,
+}
+
+/// What came of a retry or a discard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Settled {
+    /// Nothing of it is set aside any more.
+    Applied {
+        /// Events that were applied.
+        events: u64,
+    },
+    /// One of them failed.
+    Failed {
+        /// Events that were applied before it.
+        events: u64,
+        /// The event that failed: its dead letter says more.
+        sequence: Sequence,
+        /// Why it failed.
+        error: String,
+        /// Events of its key that are held, with itself.
+        left: u64,
+    },
+    /// The host is stopping, or the projection: it goes on by itself when that starts again.
+    Interrupted {
+        /// Events that were applied before that.
+        events: u64,
+    },
+}
+
+/// Why nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSettled {
+    /// No event of this sequence is set aside: there never was a dead letter, or it is settled.
+    NoDeadLetter,
+    /// The event was passed over and is too large to be kept as a whole.
+    CutOff,
+    /// Too many requests wait already.
+    Busy,
+}
+
+/// Somebody waits for this.
+#[derive(Debug)]
+pub struct Request {
+    /// The dead letter's sequence.
+    pub sequence: Sequence,
+    /// What is to become of it.
+    pub action: Action,
+    /// Where the answer is waited for. Without an answer the run has ended in between.
+    pub reply: oneshot::Sender<Result<Settled, NotSettled>>,
+}
+
+/// The requests of one generation. Clones are the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Requests {
+    waiting: Arc<Mutex<VecDeque<Request>>>,
+    arrived: Arc<Notify>,
+}
+
+impl Requests {
+    /// Asks for it; the answer comes when the loop has done it.
+    pub fn ask(
+        &self,
+        sequence: Sequence,
+        action: Action,
+    ) -> oneshot::Receiver<Result<Settled, NotSettled>> {
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = self.lock();
+        if waiting.len() >= REQUESTS_MAX {
+            // The receiver is here, so it is heard.
+            let _heard = reply.send(Err(NotSettled::Busy));
+            return answer;
+        }
+        waiting.push_back(Request {
+            sequence,
+            action,
+            reply,
+        });
+        drop(waiting);
+        self.arrived.notify_one();
+        answer
+    }
+
+    /// The next request, as soon as there is one. One that is not given is not lost.
+    pub async fn next(&self) -> Request {
+        loop {
+            self.arrived().await;
+            if let Some(request) = self.take() {
+                return request;
+            }
+        }
+    }
+
+    /// The next request whose asker still waits.
+    fn take(&self) -> Option<Request> {
+        let mut waiting = self.lock();
+        while let Some(request) = waiting.pop_front() {
+            if !request.reply.is_closed() {
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    /// Waits until somebody asks. A request that waits already does not count: the attempt that it caused has failed.
+    pub async fn asked(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Waits until there is a request. Nothing is taken, so nothing is lost when the wait is given up.
+    async fn arrived(&self) {
+        loop {
+            let arrived = self.arrived.notified();
+            let mut arrived = std::pin::pin!(arrived);
+            // From here on nothing is missed.
+            arrived.as_mut().enable();
+            if self.any() {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    fn any(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.retain(|request| !request.reply.is_closed());
+        !waiting.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Request>> {
+        // Each change is one push or pop.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,198 @@
+//! Dead letters of what is served: `/v1/projections/{name}/dead-letters`.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::commands::{parameter, problem};
+use super::target::{entry, not_open, segment};
+use super::{HttpProblem, QueryState};
+use crate::event::{Sequence, Timestamp};
+use crate::projection::requests::Action;
+use crate::store::dead_letters::{Attempt, DeadLetter};
+use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
+use crate::supervisor::{Command, Outcome};
+
+/// Dead letters in one answer; `?after=SEQUENCE` asks for the next ones.
+const LIST_MAX: usize = 1_000;
+
+/// Time one read may take.
+const READ_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// One dead letter in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterSummary {
+    /// The event's sequence.
+    pub sequence: Sequence,
+    /// When JetStream stored it, RFC 3339.
+    pub time: String,
+    /// Its full subject.
+    pub subject: String,
+    /// Its key, where it has one.
+    pub key: Option<String>,
+    /// Whether it and the later events of its key are held; otherwise it was passed over.
+    pub held: bool,
+    /// Attempts to apply it so far.
+    pub attempts_made: u32,
+    /// Why the last one failed.
+    pub error: String,
+    /// When that was, RFC 3339.
+    pub failed_at: String,
+    /// Digest of the module that failed.
+    pub digest: String,
+}
+
+/// One dead letter with everything that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterDetails {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: DeadLetterSummary,
+    /// Events of its key that are held, with itself.
+    pub held_events: u64,
+    /// Its header lines.
+    pub headers: String,
+    /// How long they are, in bytes.
+    pub headers_bytes: u64,
+    /// Its payload, spelt as `payload_encoding` says.
+    pub payload: String,
+    /// "utf8" or "base64".
+    pub payload_encoding: String,
+    /// How long the payload is, in bytes.
+    pub payload_bytes: u64,
+    /// Whether headers or payload are only the beginning.
+    pub cut_off: bool,
+    /// The first attempt and the latest ones, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+impl From<&DeadLetter> for DeadLetterSummary {
+    fn from(letter: &DeadLetter) -> Self {
+        let last = letter.attempts.last();
+        let of_last = |field: fn(&Attempt) -> &String| last.map(field).cloned().unwrap_or_default();
+        let key = letter.key.as_ref();
+        Self {
+            sequence: letter.sequence,
+            time: rfc3339(letter.time),
+            subject: letter.subject.clone(),
+            key: key.map(|key| String::from_utf8_lossy(key).into_owned()),
+            held: letter.held,
+            attempts_made: letter.attempts_made,
+            error: of_last(|attempt| &attempt.error),
+            failed_at: of_last(|attempt| &attempt.at),
+            digest: of_last(|attempt| &attempt.digest),
+        }
+    }
+}
+
+impl DeadLetterDetails {
+    fn new(letter: DeadLetter, held_events: u64) -> Self {
+        let (payload, encoding) = match String::from_utf8(letter.payload.clone()) {
+            Ok(text) => (text, "utf8"),
+            Err(_) => (STANDARD.encode(&letter.payload), "base64"),
+        };
+        Self {
+            summary: DeadLetterSummary::from(&letter),
+            held_events,
+            headers: String::from_utf8_lossy(&letter.headers).into_owned(),
+            headers_bytes: letter.headers_bytes,
+            payload,
+            payload_encoding: encoding.into(),
+            payload_bytes: letter.payload_bytes,
+            cut_off: letter.is_cut_off(),
+            attempts: letter.attempts,
+        }
+    }
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(time.into());
+    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
+    text.unwrap_or_default()
+}
+
+/// `GET /v1/projections/{name}/dead-letters`
+pub(super) async fn list(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Vec<DeadLetterSummary>>, HttpProblem> {
+    let after = parameter(&uri, "after")?;
+    let after = after.map(|text| number("after", &text)).transpose()?;
+    let after = after.unwrap_or(0);
+    let read = move |reader: &Reader, limits| reader.dead_letters(after, LIST_MAX, limits);
+    let letters = on_file(&state, &uri, read).await?;
+    Ok(Json(letters.iter().map(DeadLetterSummary::from).collect()))
+}
+
+/// `GET /v1/projections/{name}/dead-letters/{sequence}`
+pub(super) async fn show(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<DeadLetterDetails>, HttpProblem> {
+    let sequence = sequence(&uri)?;
+    let read = move |reader: &Reader, limits| reader.dead_letter(sequence, limits);
+    let found = on_file(&state, &uri, read).await?;
+    let (letter, held) = found.ok_or_else(|| {
+        let detail = format!("there is no dead letter {sequence}");
+        HttpProblem::not_found(detail).hint("…/dead-letters lists those there are")
+    })?;
+    Ok(Json(DeadLetterDetails::new(letter, held)))
+}
+
+/// `POST /v1/projections/{name}/dead-letters/{sequence}/{retry|discard}`
+pub(super) async fn settle(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Outcome>, HttpProblem> {
+    let (name, sequence) = (segment(&uri, 2)?, sequence(&uri)?);
+    let action = match segment(&uri, 5)?.as_str() {
+        "retry" => Action::Retry,
+        "discard" => Action::Discard,
+        other => {
+            let detail = format!("a dead letter has no command {other:?}");
+            return Err(HttpProblem::not_found(detail).hint("there are retry and discard"));
+        }
+    };
+    let command = Command::DeadLetter { sequence, action };
+    let outcome = state.supervision.command(&name, command).await;
+    outcome.map(Json).map_err(|error| problem(&error))
+}
+
+fn sequence(uri: &Uri) -> Result<Sequence, HttpProblem> {
+    number("the dead letter's sequence", &segment(uri, 4)?)
+}
+
+fn number(what: &str, text: &str) -> Result<u64, HttpProblem> {
+    text.parse().map_err(|_| {
+        HttpProblem::bad_request(format!("{what} is no sequence: {text:?}"))
+            .hint("write digits only")
+    })
+}
+
+/// Reads the file of the generation that is served, on a thread that may block.
+async fn on_file<T: Send + 'static>(
+    state: &QueryState,
+    uri: &Uri,
+    read: impl FnOnce(&Reader, ReadLimits) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, HttpProblem> {
+    let name = segment(uri, 2)?;
+    let entry = entry(&state.directory, &name)?;
+    let file = entry.read_model().ok_or_else(|| not_open(&entry))?;
+    let turn = state.served.turn(file).await?;
+    let limits = ReadLimits {
+        deadline: Instant::now() + READ_TIME_MAX,
+        bytes_max: 0,
+    };
+    let work = tokio::task::spawn_blocking(move || read(&turn.reader, limits));
+    let read = work
+        .await
+        .map_err(|_| HttpProblem::internal("the read failed; see the host's log"))?;
+    read.map_err(|error| HttpProblem::internal(error.to_string()))
+}

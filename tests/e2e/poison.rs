@@ -1,0 +1,127 @@
+//! Poison events: what cannot be applied is set aside with what belongs to it, nothing is lost and nothing comes twice.
+
+use std::collections::BTreeMap;
+
+use foldline_tests::guests::module;
+use foldline_tests::host::Host;
+use foldline_tests::nats::NatsServer;
+use foldline_tests::orders::Event;
+use foldline_tests::rows;
+use foldline_tests::stream::Stream;
+use serde_json::{Value, json};
+
+use crate::examples::number;
+
+mod commands;
+mod crashes;
+
+/// A host that runs `scribe` in a folder of its own, over an empty stream.
+fn start(config: &str) -> (NatsServer, Stream, Host) {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::new(&nats.url()).configured(config);
+    host.drop_module("scribe.wasm", &module("scribe"));
+    host.restart();
+    (nats, stream, host)
+}
+
+fn event(key: &str, payload: &str) -> Event {
+    Event {
+        subject: format!("orders.{key}.Noted"),
+        payload: payload.to_owned().into(),
+    }
+}
+
+/// Rows as `scribe` writes them, of the events at these places.
+fn notes<'e>(events: impl IntoIterator<Item = (u64, &'e Event)>) -> BTreeMap<String, Value> {
+    let mut notes: BTreeMap<String, (i64, i64, i64)> = BTreeMap::new();
+    for (sequence, event) in events {
+        let sequence = i64::try_from(sequence).unwrap();
+        let key = event.subject.split('.').nth(1).unwrap();
+        let (events, last, trail) = notes.entry(key.to_owned()).or_default();
+        *events += 1;
+        *last = sequence;
+        *trail = (*trail * 31 + sequence) % 1_000_000_007;
+    }
+    let row = |(key, (events, last, trail)): (String, _)| {
+        let row = json!({"key": key, "events": events, "last_sequence": last, "trail": trail});
+        (key, row)
+    };
+    notes.into_iter().map(row).collect()
+}
+
+fn numbered(events: &[Event]) -> impl Iterator<Item = (u64, &Event)> {
+    (1..).zip(events)
+}
+
+#[track_caller]
+fn assert_notes(host: &Host, what: &str, expected: &BTreeMap<String, Value>) {
+    let found = rows::all(host, "scribe", "notes", "key");
+    rows::assert_equal(what, &found, expected);
+}
+
+#[track_caller]
+fn wait_set_aside(host: &Host, letters: u64, keys: u64) {
+    host.wait_status(
+        "scribe",
+        &format!("{letters} dead letters, {keys} held keys"),
+        |status| {
+            (
+                number(&status["dead_letters"]),
+                number(&status["held_keys"]),
+            ) == (letters, keys)
+        },
+    );
+}
+
+#[test]
+fn a_poison_event_holds_its_key_and_no_other_and_a_mended_module_applies_what_is_held_in_order() {
+    let (_nats, stream, host) = start("");
+    let history = [
+        event("a", "1"),
+        event("b", "2"),
+        event("a", "reject this"),
+        event("a", "4"),
+        event("b", "5"),
+        event("c", "panic now"),
+        event("c", "7"),
+        event("a", "8"),
+        event("b", "9"),
+    ];
+    let last = stream.publish(&history);
+    host.wait_applied("scribe", last);
+    wait_set_aside(&host, 2, 2);
+    let passed = [1, 2, 5, 9];
+    let applied = || numbered(&history).filter(|(sequence, _)| passed.contains(sequence));
+    assert_notes(&host, "what is not held", &notes(applied()));
+
+    // Later events of a held key are held, too.
+    let more = [event("a", "10"), event("b", "11")];
+    let last = stream.publish(&more);
+    host.wait_applied("scribe", last);
+    let with_last = applied().chain([(11, &more[1])]);
+    assert_notes(&host, "what is still not held", &notes(with_last));
+
+    host.drop_module("scribe.wasm", &module("scribe-mended"));
+    wait_set_aside(&host, 0, 0);
+    let all = [history.to_vec(), more.to_vec()].concat();
+    assert_notes(&host, "everything", &notes(numbered(&all)));
+    host.wait_state("scribe", "live");
+}
+
+#[test]
+fn skipping_passes_over_the_poison_event_alone() {
+    let (_nats, stream, host) = start("[projection.scribe]\non_poison = \"skip\"\n");
+    let history = [
+        event("a", "1"),
+        event("a", "reject this"),
+        event("a", "3"),
+        event("b", "panic now"),
+        event("b", "5"),
+    ];
+    let last = stream.publish(&history);
+    host.wait_applied("scribe", last);
+    wait_set_aside(&host, 2, 0);
+    let applied = numbered(&history).filter(|(sequence, _)| ![2, 4].contains(sequence));
+    assert_notes(&host, "all but two", &notes(applied));
+}
