@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Sequence;
+use crate::projection::State;
 use crate::projection::brake::Brake;
 use crate::projection::progress::Progress;
 
@@ -111,12 +112,22 @@ impl Party {
     }
 
     async fn come_up(&self, to: Sequence) -> Result<(), Apart> {
+        self.brake.stop_at(to);
+        self.begun().await;
         self.stop_at(to).await?;
         let at = self.progress.checkpoint();
         if at < to {
             return Err(self.behind(at, to));
         }
         Ok(())
+    }
+
+    /// Waits a little for one that is only starting: it rests, but not for long.
+    async fn begun(&self) {
+        let mut status = self.progress.subscribe();
+        let begun = status.wait_for(|status| status.status != State::Starting);
+        // Whatever it does after that time, it is looked at next.
+        let _waited = tokio::time::timeout(WITHIN, begun).await;
     }
 
     fn behind(&self, at: Sequence, to: Sequence) -> Apart {
