@@ -33,6 +33,14 @@ pub(crate) struct Host {
 pub(crate) struct Projection {
     pub(crate) status: String,
     pub(crate) checkpoint: u64,
+    /// The live one and those beside it.
+    pub(crate) generations: Vec<Generation>,
+}
+
+/// The part of a generation's status that is looked at.
+#[derive(Deserialize)]
+pub(crate) struct Generation {
+    pub(crate) state: String,
 }
 
 impl Host {
@@ -116,6 +124,19 @@ impl Host {
             .call()
             .with_context(|| format!("GET {url}"))?;
         Ok(answer.body_mut().read_json()?)
+    }
+
+    /// Has the live version of a projection built again beside the live read model.
+    pub(crate) fn rebuild(&self, name: &str) -> Result<()> {
+        let url = format!("{}/v1/projections/{name}/rebuild", self.url);
+        let asked = self.agent.post(&url).send_empty();
+        let answer = asked.with_context(|| format!("POST {url}"))?;
+        anyhow::ensure!(
+            answer.status().is_success(),
+            "POST {url}: {}",
+            answer.status()
+        );
+        Ok(())
     }
 
     /// The SQLite file of a projection.

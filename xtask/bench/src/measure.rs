@@ -9,6 +9,7 @@ mod start;
 use anyhow::Result;
 use xtask::step::step;
 
+use self::latency::Neighbour;
 use crate::orders::Ids;
 use crate::report::Finding;
 use crate::stage::{Programs, Stage};
@@ -30,15 +31,17 @@ pub(crate) struct Setting<'p> {
 pub(crate) enum Measurement {
     Latency,
     Beside,
+    Rebuild,
     Start,
     Growth,
     Memory,
 }
 
 impl Measurement {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Latency,
         Self::Beside,
+        Self::Rebuild,
         Self::Start,
         Self::Growth,
         Self::Memory,
@@ -48,6 +51,7 @@ impl Measurement {
         match self {
             Self::Latency => "latency",
             Self::Beside => "beside",
+            Self::Rebuild => "rebuild",
             Self::Start => "start",
             Self::Growth => "growth",
             Self::Memory => "memory",
@@ -58,7 +62,8 @@ impl Measurement {
     pub(crate) fn take(self, setting: &Setting<'_>) -> Result<Vec<Finding>> {
         step(self.name(), || match self {
             Self::Latency => latency::alone(setting),
-            Self::Beside => latency::beside(setting),
+            Self::Beside => latency::beside(setting, Neighbour::Other),
+            Self::Rebuild => latency::beside(setting, Neighbour::Rebuild),
             Self::Start => start::measure(setting),
             Self::Growth => growth::measure(setting),
             Self::Memory => memory::measure(setting),
