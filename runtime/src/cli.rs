@@ -54,7 +54,7 @@ enum Command {
     /// Delete a projection's read models. Its module file must be gone from the modules folder.
     Remove(operate::Remove),
     /// Let a projection go on although its stream has dropped events that it had not read.
-    Accept(accept::Arguments),
+    Accept(operate::Arguments),
     /// Events that a projection could not apply: list, show, retry or discard them.
     DeadLetters(dead_letters::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.

@@ -2,25 +2,13 @@
 
 use std::io::{self, Write as _};
 
-use clap::Args;
 use foldline::source::LostEvents;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::CliError;
-use super::client::{Client, HostArguments};
+use super::client::Client;
+use super::operate::{Arguments, path};
 use super::output::{grouped, printable};
-
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// The projection, whose status says which events are lost.
-    name: String,
-    /// Print the host's answer as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    host: HostArguments,
-}
 
 /// The host's answer.
 #[derive(Deserialize)]
@@ -29,9 +17,8 @@ struct Accepted {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
-    let name = utf8_percent_encode(&arguments.name, NON_ALPHANUMERIC);
     let client = Client::new(&arguments.host);
-    let answer = client.post(&format!("/v1/projections/{name}/accept"), &[])?;
+    let answer = client.post(&path(&arguments.name, "accept"), &[])?;
     let mut stdout = io::stdout().lock();
     if arguments.json {
         return Ok(writeln!(stdout, "{}", answer.json())?);

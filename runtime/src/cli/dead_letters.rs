@@ -8,8 +8,8 @@ use foldline::query::{DeadLetterDetails, DeadLetterSummary};
 use foldline::supervisor::Outcome;
 
 use super::CliError;
-use super::client::{Client, HostArguments};
-use super::operate::path;
+use super::client::Client;
+use super::operate::{self, path};
 use super::output::{grouped, printable, shown, table};
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the events that a projection could not apply.
-    List(Common),
+    List(operate::Arguments),
     /// Show one of them: the event, and each attempt with what the module logged.
     Show(One),
     /// Try an event again, and what is held behind it; without a sequence, all of them in their order.
@@ -31,20 +31,9 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Common {
-    /// The projection.
-    name: String,
-    /// Print the host's answer as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    host: HostArguments,
-}
-
-#[derive(Debug, Args)]
 struct One {
     #[command(flatten)]
-    common: Common,
+    common: operate::Arguments,
     /// The event's sequence.
     sequence: u64,
 }
@@ -52,7 +41,7 @@ struct One {
 #[derive(Debug, Args)]
 struct Retry {
     #[command(flatten)]
-    common: Common,
+    common: operate::Arguments,
     /// The event's sequence.
     sequence: Option<u64>,
 }
@@ -69,11 +58,11 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     }
 }
 
-fn client(common: &Common) -> Client {
+fn client(common: &operate::Arguments) -> Client {
     Client::new(&common.host)
 }
 
-fn list(common: &Common) -> Result<(), CliError> {
+fn list(common: &operate::Arguments) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let answer = client(common).get(&path(&common.name, "dead-letters"))?;
     if common.json {
@@ -158,7 +147,7 @@ fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
 }
 
 /// Each of them in turn; those that an earlier one took with it are not there any more.
-fn retry_all(common: &Common) -> Result<(), CliError> {
+fn retry_all(common: &operate::Arguments) -> Result<(), CliError> {
     let answer = client(common).get(&path(&common.name, "dead-letters"))?;
     let letters: Vec<DeadLetterSummary> = answer.parse()?;
     if letters.is_empty() {
@@ -172,7 +161,7 @@ fn retry_all(common: &Common) -> Result<(), CliError> {
     result
 }
 
-fn settle(common: &Common, sequence: u64, action: &str) -> Result<(), CliError> {
+fn settle(common: &operate::Arguments, sequence: u64, action: &str) -> Result<(), CliError> {
     let path = path(&common.name, &format!("dead-letters/{sequence}/{action}"));
     let answer = client(common).post(&path, &[])?;
     let outcome: Outcome = answer.parse()?;

@@ -14,12 +14,12 @@ use super::wait::{self, Built};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The projection.
-    name: String,
+    pub(crate) name: String,
     /// Print the host's answer as JSON.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     #[command(flatten)]
-    host: HostArguments,
+    pub(crate) host: HostArguments,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,10 @@ use super::{EventReader, EventSource, Lane, ReadFrom, SourceError};
 use crate::batch::{Batch, BatchLimits};
 use crate::event::{Event, Sequence};
 
+mod streams;
+
+pub(super) use streams::*;
+
 /// Upper bound of every wait; reached only when the promise is broken.
 pub(super) const SOON: Duration = Duration::from_secs(30);
 pub(super) const LIMITS: BatchLimits = BatchLimits {
@@ -270,104 +274,6 @@ pub(super) async fn events_dropped_under_a_reader_are_named_although_nothing_fol
         }
     };
     assert_eq!(error, lost(read + 1, 80));
-}
-
-pub(super) async fn the_state_tells_first_and_last_sequence(fixture: impl Fixture) {
-    let state = async || {
-        let state = fixture.source().stream_state(STREAM).await.unwrap();
-        (state.first_sequence, state.last_sequence)
-    };
-    assert_eq!(state().await, (1, 0));
-    fixture.publish_numbers(5).await;
-    assert_eq!(state().await, (1, 5));
-    fixture.purge_before(3).await;
-    assert_eq!(state().await, (3, 5));
-    fixture.purge_before(6).await;
-    assert_eq!(state().await, (6, 5));
-}
-
-pub(super) async fn the_state_tells_when_the_oldest_event_was_stored(fixture: impl Fixture) {
-    let oldest = async || {
-        let state = fixture.source().stream_state(STREAM).await.unwrap();
-        state.first_time
-    };
-    assert_eq!(oldest().await, None);
-    fixture.publish_numbers(5).await;
-    fixture.purge_before(3).await;
-    let events = take(&mut fixture.read(2).await, 3).await;
-    assert_eq!(oldest().await, Some(events[0].time));
-    fixture.purge_before(6).await;
-    assert_eq!(oldest().await, None);
-}
-
-pub(super) async fn the_time_of_an_event_is_the_one_it_is_read_with(fixture: impl Fixture) {
-    fixture.publish_numbers(2).await;
-    let events = take(&mut fixture.read(0).await, 2).await;
-    let time = async |sequence| fixture.source().event_time(STREAM, sequence).await;
-    assert!(events[0].time > 1_500_000_000_000_000_000, "nanoseconds");
-    assert_eq!(time(1).await, Ok(Some(events[0].time)));
-    assert_eq!(time(2).await, Ok(Some(events[1].time)));
-    fixture.delete_event(1).await;
-    assert_eq!(time(1).await, Ok(None));
-    assert_eq!(time(3).await, Ok(None));
-}
-
-pub(super) async fn a_time_is_the_sequence_of_the_first_event_from_then_on(fixture: impl Fixture) {
-    fixture.publish_numbers(5).await;
-    let events = take(&mut fixture.read(0).await, 5).await;
-    let at = async |time| fixture.source().sequence_at(STREAM, time).await.unwrap();
-    assert_eq!(at(0).await, 1);
-    assert_eq!(at(events[2].time).await, 3);
-    assert_eq!(at(events[2].time + 1).await, 4);
-    assert_eq!(at(events[4].time + 1).await, 6);
-    fixture.purge_before(3).await;
-    assert_eq!(at(events[0].time).await, 3);
-}
-
-pub(super) async fn the_stream_is_found_by_its_subjects(fixture: impl Fixture) {
-    fixture.create_stream("PAYMENTS", &["payments.>"]).await;
-    let find = async |filters: &[&str]| {
-        let filters: Vec<_> = filters.iter().map(|text| text.parse().unwrap()).collect();
-        fixture.source().find_stream(&filters).await
-    };
-    assert_eq!(find(&["orders.*.OrderPlaced"]).await.unwrap(), STREAM);
-    assert_eq!(find(&["payments.>"]).await.unwrap(), "PAYMENTS");
-    let none = find(&["invoices.>", "bills.*"]).await.unwrap_err();
-    assert_eq!(
-        none.to_string(),
-        "no stream holds the subjects invoices.>, bills.*"
-    );
-    let half = find(&["orders.>", "bills.*"]).await.unwrap_err();
-    assert_eq!(half.to_string(), "no stream holds the subjects bills.*");
-    let several = find(&["orders.1", "payments.1"]).await.unwrap_err();
-    assert!(
-        several
-            .to_string()
-            .ends_with("several streams: ORDERS, PAYMENTS")
-    );
-}
-
-pub(super) async fn a_stream_that_is_not_there_is_named(fixture: impl Fixture) {
-    let missing = SourceError::StreamMissing {
-        stream: "NONE".into(),
-        read: 0,
-    };
-    let source = fixture.source();
-    assert_eq!(source.stream_state("NONE").await.unwrap_err(), missing);
-    assert_eq!(source.event_time("NONE", 1).await.unwrap_err(), missing);
-    let reading = source
-        .read("NONE", ReadFrom::After(0), Lane::Live, LIMITS)
-        .await;
-    assert_eq!(reading.unwrap_err(), missing);
-}
-
-pub(super) async fn streams_that_do_not_keep_events_are_refused(fixture: impl Fixture) {
-    fixture.create_work_queue("TASKS").await;
-    let refused = SourceError::Retention {
-        stream: "TASKS".into(),
-        retention: "work queue".into(),
-    };
-    assert_eq!(fixture.source().stream_state("TASKS").await, Err(refused));
 }
 
 pub(super) async fn an_interrupted_reader_ends_with_an_error(fixture: impl Fixture) {

@@ -125,10 +125,10 @@ impl Runner {
                 break;
             };
             if started.elapsed() > STEADY {
-                backoff.shorten();
+                backoff.reset();
             }
             self.losses.stopped(failure.lost());
-            let wait = backoff.after(self.retry(&failure), self.progress.checkpoint());
+            let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
             if wait.is_none() {
                 self.report(&failure).await;
@@ -165,7 +165,8 @@ impl Runner {
         let _not_heard = self.reports.send(report).await;
     }
 
-    /// Until the time is over, a new module arrives, an operator asks for something, or the projection is stopped; whether time was over.
+    /// Until the time is over, a new module arrives, an operator asks for something, or the projection is stopped;
+    /// whether time was over.
     async fn wait(&mut self, time: Duration) -> bool {
         // The loop may have taken up a module before it failed: only another one than that is news.
         let tried = self.progress.digest();

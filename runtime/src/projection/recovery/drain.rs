@@ -115,6 +115,8 @@ impl Fold {
     fn drain(mut self, key: &KeyBytes) -> Result<(Self, Settled), Failure> {
         self.commit()?;
         let (mut applied, mut limit) = (0, DRAIN_EVENTS);
+        // As where a batch is isolated: a guest that blames one event after the other is believed once.
+        let mut believed = true;
         loop {
             let session = self.instance.session();
             let events = session.held_events(key.as_deref(), limit, DRAIN_BYTES)?;
@@ -129,6 +131,7 @@ impl Fold {
             match self.instance.project(&batch) {
                 Ok(()) => {
                     applied += batch.len() as u64;
+                    believed = true;
                     self.release(key, events);
                     self.commit_again()?;
                 }
@@ -136,7 +139,11 @@ impl Fold {
                 Err(fault) => {
                     let evidence = self.instance.evidence();
                     self = self.restarted()?;
-                    match suspected(&fault, batch.len()) {
+                    let place = match std::mem::replace(&mut believed, false) {
+                        true => suspected(&fault, batch.len()),
+                        false => batch.len() / 2,
+                    };
+                    match place {
                         0 => return self.failed_again(key, events, applied, &(fault, evidence)),
                         // So many events before it go through, or one of them is suspected next.
                         place => limit = place,

@@ -10,8 +10,6 @@ use crate::store::StoreError;
 pub enum Retry {
     /// After a short back-off, for as long as it takes: the cause passes by itself.
     Soon,
-    /// Like [`Self::Soon`], but given up after a few attempts.
-    AFewTimes,
     /// After a while: somebody has to mend the cause, and may do so outside the host.
     Later,
     /// Only with another module: the same one fails in the same way.
@@ -98,10 +96,6 @@ impl Failure {
             Self::Source(error) if error.may_pass() => Retry::Soon,
             Self::Source(_) | Self::Store(StoreError::WrongFile { .. }) => Retry::Later,
             Self::Store(_) | Self::Panic(_) => Retry::Soon,
-            // A disk or a machine that stood still takes time from the guest as well.
-            Self::PoisonEvent { fault, .. } if matches!(**fault, GuestFault::Time { .. }) => {
-                Retry::AFewTimes
-            }
             Self::OtherStream { .. }
             | Self::PoisonEvent { .. }
             | Self::SetAsideFull { .. }

@@ -150,9 +150,7 @@ impl Fold {
 
     /// Whether this event, which failed alone, is to be tried again; waits before that.
     fn has_patience(&mut self, sequence: Sequence, suspect: &Suspect) -> bool {
-        let key = &self.instance.module().definition.key;
-        let fails = self.rules.poison.now(key) == OnPoison::Fail;
-        if fails || !matches!(suspect.fault, GuestFault::Time { .. }) {
+        if !matches!(suspect.fault, GuestFault::Time { .. }) {
             return false;
         }
         let attempt = self.attempt(&suspect.fault, suspect.evidence.clone());

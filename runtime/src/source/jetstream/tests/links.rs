@@ -9,6 +9,9 @@ use super::follower::{Follower, assert_soon_after};
 use super::*;
 use crate::source::conformance::soon;
 
+/// Between two looks at what has no way to call us.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// A follower that reads through a proxy and has read everything there is.
 async fn following(server: &Server, count: u64) -> (Proxy, Follower) {
     let proxy = Proxy::start(&server.nats.url());
@@ -56,8 +59,14 @@ async fn a_network_that_comes_back_after_a_while_costs_no_event_and_no_order() {
     let (proxy, mut follower) = following(&server, 1_000).await;
     proxy.freeze();
     server.publish_quickly(1_001..=2_000).await;
-    // Longer than it takes to doubt the connection and to try others.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // The old connection is doubted, and others are tried that do not get through either.
+    let before = proxy.opened();
+    let others_tried = async {
+        while proxy.opened() < before + 2 {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    soon(others_tried).await;
     let back = Instant::now();
     proxy.thaw();
     follower.read_live_to(2_000).await;
@@ -84,7 +93,7 @@ async fn a_host_that_was_too_slow_for_the_server_costs_no_event_and_no_order() {
     }
     let dropped = async {
         while server.nats.log_lines_with("Slow Consumer").is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
     soon(dropped).await;

@@ -7,7 +7,7 @@
     reason = "this is test code: a panic is how a test fails"
 )]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,6 @@ use foldline::projection::requests::{Action, Requests};
 use foldline::session::Session;
 use foldline::store::memory::{MemoryReadModel, MemoryStore};
 use foldline::store::{Checkpoint, ReadModelStore as _};
-use foldline::value::Value;
 use foldline_tests::guests::module;
 use foldline_tests::seed;
 use rand::rngs::StdRng;
@@ -31,105 +30,16 @@ use rand::{RngExt as _, SeedableRng};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+mod model;
+
+use model::{Model, Module, payload_of};
+
 const CASES: u64 = 60;
 const EVENTS: u64 = 120;
 const KEYS: u32 = 4;
 
 /// What an event does to the guests `scribe` and `scribe-mended`.
 const PAYLOADS: [&str; 4] = ["fine", "reject", "panic", "hopeless"];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Module {
-    Broken,
-    Mended,
-}
-
-fn fails(module: Module, payload: &str) -> bool {
-    match module {
-        Module::Broken => payload != "fine",
-        Module::Mended => payload == "hopeless",
-    }
-}
-
-/// What must be true of the committed read model.
-#[derive(Debug, Clone, Default)]
-struct Model {
-    applied: BTreeMap<String, Vec<u64>>,
-    held: BTreeMap<String, VecDeque<u64>>,
-    /// Dead letters with the module that failed last.
-    letters: BTreeMap<u64, Option<Module>>,
-}
-
-impl Model {
-    fn event(&mut self, history: &[Event], module: Module, sequence: u64) {
-        let key = key_of(history, sequence);
-        match self.held.get_mut(&key) {
-            Some(held) => held.push_back(sequence),
-            None => {
-                self.held.insert(key.clone(), [sequence].into());
-                self.drain(history, module, &key);
-            }
-        }
-    }
-
-    fn drain(&mut self, history: &[Event], module: Module, key: &str) {
-        let held = self.held.get_mut(key).unwrap();
-        while let Some(&sequence) = held.front() {
-            if fails(module, payload_of(history, sequence)) {
-                self.letters.insert(sequence, Some(module));
-                return;
-            }
-            held.pop_front();
-            self.letters.remove(&sequence);
-            self.applied.entry(key.into()).or_default().push(sequence);
-        }
-        self.held.remove(key);
-    }
-
-    fn drain_due(&mut self, history: &[Event], module: Module) {
-        let keys: Vec<_> = self.held.keys().cloned().collect();
-        for key in keys {
-            if self.letters[&self.held[&key][0]] != Some(module) {
-                self.drain(history, module, &key);
-            }
-        }
-    }
-
-    fn settle(&mut self, history: &[Event], module: Module, sequence: u64, action: Action) {
-        let key = key_of(history, sequence);
-        if action == Action::Discard {
-            self.letters.remove(&sequence);
-            self.held.get_mut(&key).unwrap().pop_front();
-        }
-        self.drain(history, module, &key);
-    }
-
-    /// Rows as the guests write them.
-    fn rows(&self) -> Vec<Vec<Value>> {
-        let row = |(key, applied): (&String, &Vec<u64>)| {
-            let mut applied = applied.iter().map(|&sequence| sequence.cast_signed());
-            let trail = applied
-                .clone()
-                .fold(0, |trail, s| (trail * 31 + s) % 1_000_000_007);
-            vec![
-                Value::Text(key.clone()),
-                Value::Integer(applied.len() as i64),
-                Value::Integer(applied.next_back().unwrap_or_default()),
-                Value::Integer(trail),
-            ]
-        };
-        self.applied.iter().map(row).collect()
-    }
-}
-
-fn key_of(history: &[Event], sequence: u64) -> String {
-    let subject = &history[sequence as usize - 1].subject;
-    subject.split('.').nth(1).unwrap().to_owned()
-}
-
-fn payload_of(history: &[Event], sequence: u64) -> &str {
-    std::str::from_utf8(&history[sequence as usize - 1].payload).unwrap()
-}
 
 /// The loop of a projection in the hands of a test, beside its model.
 struct Run {
