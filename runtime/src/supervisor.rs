@@ -26,6 +26,7 @@ mod dead_letters;
 mod files;
 mod meeting;
 mod message;
+mod onlooker;
 mod plan;
 mod projection;
 mod runner;

@@ -21,6 +21,7 @@ mod examples;
 mod faults_together;
 mod freshness;
 mod generations;
+mod honest_lag;
 mod host_crashes;
 mod hostile_modules;
 mod isolation;

@@ -11,6 +11,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::meeting::Party;
 use super::message::Message;
+use super::onlooker::look_on;
 use super::runner::{Run, Runner, Shared};
 use crate::catalog::{GenerationRecord, GenerationState};
 use crate::config::Promote;
@@ -18,6 +19,7 @@ use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
+use crate::projection::lag::{Behind, Waiting};
 use crate::projection::losses::Losses;
 use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
@@ -66,6 +68,9 @@ pub(super) struct Hosted {
     running: Option<Running>,
     /// Its last run, once told to stop: the next one waits for it.
     ending: Option<JoinHandle<()>>,
+    /// Looks at its stream's end.
+    #[expect(dead_code, reason = "it looks for as long as it is held")]
+    onlooker: AbortOnDropHandle<()>,
     /// Notices when it is at the heels of the live one.
     watch: Option<AbortOnDropHandle<()>>,
 }
@@ -121,9 +126,8 @@ impl Projection {
 
 impl Hosted {
     /// A generation of the catalog, not running yet.
-    pub(super) fn new(shared: &Shared, record: GenerationRecord, file: Option<&str>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, record: GenerationRecord, file: Option<&str>) -> Self {
         let path = shared.folder.path_of(&record.file);
-        let checkpoint = checkpoint(&path);
         let read_model = OnceLock::new();
         if path.exists() {
             let definition = record.definition.clone();
@@ -136,9 +140,11 @@ impl Hosted {
         let settings = shared.config.projection(&record.definition.name);
         let status = Status {
             promote: settings.promote,
-            ..first_status(&record, file.unwrap_or_default(), checkpoint)
+            waiting: Waiting::new(shared.config.stall_limit(&record.definition.name)),
+            ..first_status(&record, file.unwrap_or_default())
         };
         let progress = Progress::new(watch::Sender::new(status));
+        progress.opened(read(&path, Reader::checkpoint).flatten().as_ref());
         if let Some(counts) = read(&path, Reader::set_aside) {
             progress.set_aside(counts);
         }
@@ -151,6 +157,7 @@ impl Hosted {
                 shared.config.recovery.poison(),
             ),
             requests: Requests::default(),
+            onlooker: look_on(Arc::clone(shared), progress.clone()),
             record: Arc::new(record),
             progress,
             brake: Brake::default(),
@@ -298,7 +305,7 @@ fn read<T>(
     what(&Reader::new(path), limits).ok()
 }
 
-fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> Status {
+fn first_status(record: &GenerationRecord, file: &str) -> Status {
     let definition = &record.definition;
     let last_error = record.failure.clone();
     let status = if last_error.is_some() {
@@ -313,11 +320,13 @@ fn first_status(record: &GenerationRecord, file: &str, checkpoint: Sequence) -> 
         file: file.to_owned(),
         status,
         stream: None,
-        checkpoint,
-        last_sequence: checkpoint,
+        checkpoint: 0,
+        last_sequence: 0,
         lag: 0,
         events_per_second: 0.0,
         arriving_per_second: 0.0,
+        behind: Behind::default(),
+        waiting: Waiting::default(),
         replay_rate: record.replay_rate,
         reloads: 0,
         promote: Promote::default(),

@@ -227,14 +227,13 @@ impl Runner {
 
     /// Runs the loop on its thread and looks at it now and then.
     async fn supervise(&self, task: Task) -> Result<(), Failure> {
-        let stream = task.checkpoint.stream.clone();
         let runtime = tokio::runtime::Handle::current();
         let running = tokio::task::spawn_blocking(move || task.run(&runtime));
         tokio::select! {
             ended = running => {
                 ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())))
             }
-            never = self.look(&stream) => match never {},
+            never = self.look() => match never {},
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at a loop from outside while it runs.
+//! Measures a loop from outside while it runs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,32 +11,21 @@ use super::{Runner, blocking};
 /// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The stream's end is asked for with each so-many-th look.
-const LOOKS_PER_QUESTION: u32 = 4;
-
 impl Runner {
-    /// Measures the rate and looks at the stream's end, for as long as it is polled.
-    pub(super) async fn look(&self, stream: &str) -> Infallible {
+    /// Measures the rate, for as long as it is polled.
+    pub(super) async fn look(&self) -> Infallible {
         let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 0_u32.. {
+        loop {
             look.tick().await;
             self.progress.look();
-            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
-                continue;
-            }
-            // The reader reports the same trouble with more detail; here it only means "not now".
-            if let Ok(state) = self.shared.source.stream_state(stream).await {
-                self.progress.stream_seen(state.last_sequence);
-            }
             let measured = self.progress.replay_rate();
             if measured != replay_rate {
                 replay_rate = measured;
                 self.keep_replay_rate(measured).await;
             }
         }
-        std::future::pending().await
     }
 
     /// For the next who asks how long a rebuild takes.
