@@ -16,6 +16,7 @@ mod bad_usage;
 mod broken_connections;
 mod command_line;
 mod connection;
+mod documents;
 mod exact_rows;
 mod examples;
 mod faults_together;
