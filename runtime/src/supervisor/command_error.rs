@@ -34,6 +34,16 @@ pub enum CommandError {
         /// Why.
         failure: String,
     },
+    /// The file of what is asked for cannot be read.
+    #[error("version {version} of {name} cannot be used: {reason}")]
+    Broken {
+        /// The projection.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// What is wrong with the file.
+        reason: String,
+    },
     /// It has still to catch up.
     #[error("version {version} of {name} is not there yet: {lag} events are left to read")]
     NotCaughtUp {
@@ -192,6 +202,9 @@ impl CommandError {
             }
             Self::BuildFailed { .. } => {
                 "put a corrected module into the modules folder: it is built in place of this one"
+            }
+            Self::Broken { .. } => {
+                "`foldline rebuild` builds it again from the stream, in a file of its own"
             }
             Self::NotCaughtUp { .. } => "try again when `foldline status` shows it caught up",
             Self::NoStandby { .. } => {

@@ -113,6 +113,8 @@ pub(super) enum Message {
     },
     /// A building generation is at the heels of the live one.
     CaughtUp { projection: String, number: u32 },
+    /// A generation waits because of what became of its stream.
+    Halted { projection: String, number: u32 },
     /// A generation cannot go on by itself.
     Stuck {
         projection: String,
