@@ -40,6 +40,9 @@ pub(super) const LATER: Duration = Duration::from_secs(10);
 /// After an attempt that ran this long the next failure starts again at the shortest back-off.
 const STEADY: Duration = Duration::from_secs(10);
 
+/// A loop that is about to end does so within this time after it closed its files.
+const ENDING: Duration = Duration::from_millis(500);
+
 /// What all projections of a host have in common.
 pub struct Shared {
     /// The checked configuration.
@@ -96,6 +99,8 @@ pub(super) struct Run {
 pub(super) struct Runner {
     run: Run,
     name: String,
+    /// What was logged last.
+    said: String,
 }
 
 impl std::ops::Deref for Runner {
@@ -110,7 +115,11 @@ impl Runner {
     /// A runner that has not started.
     pub(super) fn new(run: Run) -> Self {
         let name = run.record.definition.name.clone();
-        Self { run, name }
+        Self {
+            run,
+            name,
+            said: String::new(),
+        }
     }
 
     /// Runs until stopped; begins when `previous`, the last run of the same generation, has ended.
@@ -205,14 +214,17 @@ impl Runner {
         self.shared.config.projection(&self.name).on_lost_events
     }
 
-    fn failed(&self, failure: &Failure, soon_again: bool) {
+    fn failed(&mut self, failure: &Failure, soon_again: bool) {
         let problem = Problem::from(failure);
+        // What the status knows may be of an earlier run, or of a first look at the file: neither was logged here.
         let known = self.progress.problem();
-        if known.is_some_and(|known| known.error == problem.error) {
+        let known = known.is_some_and(|known| known.error == problem.error);
+        if known && self.said == problem.error {
             tracing::debug!(projection = self.name, "still: {failure}");
         } else {
             let (code, hint) = (failure.code(), failure.hint());
             tracing::error!(projection = self.name, code, hint, "{failure}");
+            self.said.clone_from(&problem.error);
         }
         let state = if soon_again && !failure.needs_somebody() {
             State::Starting
@@ -252,6 +264,10 @@ impl Runner {
             }
             unfit = self.look(&stream, files) => unfit,
         };
+        // A loop that ends closes its files, and SQLite deletes the log then: what it says itself counts.
+        if let Ok(ended) = tokio::time::timeout(ENDING, &mut running).await {
+            return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())));
+        }
         stop.cancel();
         // How it ends does not matter: nothing that it commits will be found again.
         let _ended = running.await;

@@ -66,13 +66,13 @@ impl Runner {
     /// Opens the read model, making it where there is none, and serves it.
     pub(super) async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
         let (shared, record) = (Arc::clone(&self.shared), Arc::clone(&self.record));
-        let store = blocking(move || open_file(&shared, &record, &module)).await??;
-        let read_model = self.read_model.get_or_init(|| {
+        let known = self.read_model.get();
+        let suspect = known.is_some_and(|known| known.take_damage().is_some());
+        let store = blocking(move || open_file(&shared, &record, &module, suspect)).await??;
+        self.read_model.get_or_init(|| {
             let path = self.shared.folder.path_of(&self.record.file);
             Arc::new(ReadModelFile::new(path, self.record.definition.clone()))
         });
-        // What was found in it before was looked into when it was opened.
-        let _before = read_model.take_damage();
         self.progress.opened(store.checkpoint());
         Ok(store)
     }
@@ -155,17 +155,18 @@ impl Runner {
     }
 }
 
-/// Opens the file of a generation, or makes it, once. One that was found damaged is looked through first: somebody may
-/// have put a whole one in its place.
+/// Opens the file of a generation, or makes it, once. One that was found damaged, or is suspected of it by a reader, is
+/// looked through first: somebody may have put a whole one in its place.
 fn open_file(
     shared: &Shared,
     record: &GenerationRecord,
     module: &GuestModule,
+    suspect: bool,
 ) -> Result<SqliteStore, Failure> {
     let (name, number) = (&module.definition.name, record.number);
     let history = shared.catalog.file_history(name, number)?;
     let path = shared.folder.path_of(&record.file);
-    if history.damaged && path.exists() {
+    if (suspect || history.damaged) && path.exists() {
         look_through(&path)?;
     }
     let (definition, digest) = (&module.definition, &module.digest);
