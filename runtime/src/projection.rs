@@ -123,6 +123,9 @@ pub struct Generation {
     pub promoted: Option<String>,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
+    /// What was in the way of the generation in whose place it was begun, if something was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incident: Option<Problem>,
 }
 
 impl Generation {
@@ -150,6 +153,7 @@ impl Generation {
             created: record.created.clone(),
             promoted: record.promoted.clone(),
             last_error: run.last_error.clone(),
+            incident: record.incident.clone().map(|incident| incident.problem),
         }
     }
 }
