@@ -149,6 +149,14 @@ pub enum CommandError {
         /// Why.
         reason: String,
     },
+    /// It has no generation of this number.
+    #[error("projection {name} has no generation {generation}")]
+    NoGeneration {
+        /// The projection.
+        name: String,
+        /// As asked for.
+        generation: u32,
+    },
     /// No event of this sequence is set aside.
     #[error("projection {name} has no dead letter {sequence}")]
     NoDeadLetter {
@@ -229,6 +237,9 @@ impl CommandError {
             Self::Catalog(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Module { .. } => "put the module's file into the modules folder again",
+            Self::NoGeneration { name, .. } => {
+                return format!("`foldline status {name}` shows those there are");
+            }
             Self::NoDeadLetter { name, .. } => {
                 return format!("`foldline dead-letters list {name}` shows those there are");
             }
@@ -245,7 +256,10 @@ impl CommandError {
 
     /// Whether the name or the sequence was wrong, and nothing else.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::NoDeadLetter { .. })
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::NoDeadLetter { .. } | Self::NoGeneration { .. }
+        )
     }
 
     /// Whether it is the host that failed, not what was asked for.

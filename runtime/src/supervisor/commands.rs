@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::command_error::CommandError;
+use super::dead_letters::settle_dead_letter;
 use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
 use super::switch::{Ahead, answer};
 use super::{Hosted, Projection, Supervisor};
@@ -39,8 +40,17 @@ impl Supervisor {
                 };
                 self.comparable(name).map(|number| Step::Meet(number, aim))
             }
-            Command::DeadLetter { sequence, action } => {
-                return self.settle_dead_letter(name, *sequence, *action, reply);
+            Command::DeadLetter {
+                sequence,
+                action,
+                generation,
+            } => {
+                return match self.that_sets_aside(name, *generation) {
+                    Ok(hosted) => {
+                        settle_dead_letter(name, &hosted.requests, *sequence, *action, reply);
+                    }
+                    Err(error) => answer(Some(reply), Err(error)),
+                };
             }
             Command::Verify => self.verify(name),
             Command::Pause => self.pause(name, true),

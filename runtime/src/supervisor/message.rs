@@ -44,6 +44,8 @@ pub enum Command {
         sequence: Sequence,
         /// What is to become of it.
         action: Action,
+        /// Number of the generation that set it aside; the live one if none.
+        generation: Option<u32>,
     },
     /// Build the live read model again and compare the two; the outcome is in the projection's status.
     Verify,
