@@ -122,6 +122,12 @@ pub struct Generation {
     /// The sequence its reading began with, where that was not the projection's usual start: what lies before is not
     /// in its rows.
     pub started_from: Option<Sequence>,
+    /// Events that it set aside after they failed.
+    #[serde(default)]
+    pub dead_letters: u64,
+    /// Keys whose events it holds back behind a failed one.
+    #[serde(default)]
+    pub held_keys: u64,
     /// Its file within the data folder.
     pub file: String,
     /// When it was made, RFC 3339.
@@ -130,6 +136,9 @@ pub struct Generation {
     pub promoted: Option<String>,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
+    /// What was in the way of the generation in whose place it was begun, if something was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incident: Option<Problem>,
 }
 
 impl Generation {
@@ -154,10 +163,13 @@ impl Generation {
             events_per_second: rate,
             seconds_left: pace::seconds_left(run.lag, rate, run.arriving_per_second),
             started_from: record.started_from,
+            dead_letters: run.dead_letters,
+            held_keys: run.held_keys,
             file: record.file.clone(),
             created: record.created.clone(),
             promoted: record.promoted.clone(),
             last_error: run.last_error.clone(),
+            incident: record.incident.clone().map(|incident| incident.problem),
         }
     }
 }
@@ -178,6 +190,9 @@ pub struct Comparison {
     /// What was found.
     #[serde(flatten)]
     pub difference: Difference,
+    /// Events that are missing from the rows of either, because they were set aside; none if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub set_aside: Option<String>,
 }
 
 /// Everything `status` and `/v1/projections/{name}` say of one projection.

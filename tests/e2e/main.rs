@@ -14,6 +14,7 @@ mod bad_modules;
 mod bad_streams;
 mod bad_usage;
 mod broken_connections;
+mod broken_disks;
 mod command_line;
 mod connection;
 mod documents;

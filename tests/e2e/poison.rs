@@ -14,6 +14,7 @@ use crate::examples::number;
 
 mod commands;
 mod crashes;
+mod generations;
 
 /// A host that runs `scribe` in a folder of its own, over an empty stream.
 fn start(config: &str) -> (NatsServer, Stream, Host) {

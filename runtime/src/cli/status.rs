@@ -233,6 +233,20 @@ fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<(
         if let Some(from) = generation.started_from {
             writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
         }
+        let aside = (generation.dead_letters, generation.held_keys);
+        if aside != (0, 0) && generation.state != GenerationState::Live {
+            let number = generation.number;
+            writeln!(
+                out,
+                "\n{what}: {} dead letters, {} held keys\n  hint: `foldline dead-letters list NAME --generation {number}`",
+                grouped(aside.0),
+                grouped(aside.1)
+            )?;
+        }
+        if let Some(incident) = &generation.incident {
+            let error = printable(&incident.error);
+            writeln!(out, "\n{what} was begun because of this: {error}")?;
+        }
         // That of the live one stands above.
         if let Some(last_error) = &generation.last_error
             && generation.state != GenerationState::Live

@@ -103,6 +103,7 @@ fn entry(status: watch::Receiver<Status>, read_model: Option<ReadModelFile>) -> 
             retired: None,
             failure: None,
             replay_rate: None,
+            incident: None,
         }),
         status,
         read_model: Arc::new(read_model.map_or_else(OnceLock::new, |file| Arc::new(file).into())),
@@ -120,10 +121,7 @@ impl Host {
         let directory = Directory::default();
         directory.fill();
         let (status, receiver) = watch::channel(status("order-summary", State::Live));
-        let read_model = ReadModelFile {
-            path: fixture.path(),
-            definition: definition(),
-        };
+        let read_model = ReadModelFile::new(fixture.path(), definition());
         directory.insert("order-summary", entry(receiver, Some(read_model)));
         Self {
             fixture,

@@ -23,10 +23,12 @@ use crate::projection::lag::{Behind, Waiting};
 use crate::projection::losses::Losses;
 use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
+use crate::projection::recovery::Failure;
 use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
+use crate::store::{Checkpoint, StoreError};
 use crate::telemetry;
 
 /// What every run of a host needs.
@@ -128,23 +130,28 @@ impl Hosted {
     /// A generation of the catalog, not running yet.
     pub(super) fn new(shared: &Arc<Shared>, record: GenerationRecord, file: Option<&str>) -> Self {
         let path = shared.folder.path_of(&record.file);
+        let name = &record.definition.name;
+        let history = shared.catalog.file_history(name, record.number);
+        // Who cannot be asked does not say that it is missing.
+        let was_made = history.is_ok_and(|history| history.made);
+        let (checkpoint, broken) = match first_look(&path, was_made) {
+            Ok(checkpoint) => (checkpoint, None),
+            Err(error) => (None, Some(Problem::from(&Failure::Store(error)))),
+        };
         let read_model = OnceLock::new();
         if path.exists() {
             let definition = record.definition.clone();
             // Just made, so it is empty.
-            let _first = read_model.set(Arc::new(ReadModelFile {
-                path: path.clone(),
-                definition,
-            }));
+            let _first = read_model.set(Arc::new(ReadModelFile::new(path.clone(), definition)));
         }
         let settings = shared.config.projection(&record.definition.name);
         let status = Status {
             promote: settings.promote,
             waiting: Waiting::new(shared.config.stall_limit(&record.definition.name)),
-            ..first_status(&record, file.unwrap_or_default())
+            ..first_status(&record, file.unwrap_or_default(), broken)
         };
         let progress = Progress::new(watch::Sender::new(status));
-        progress.opened(read(&path, Reader::checkpoint).flatten().as_ref());
+        progress.opened(checkpoint.as_ref());
         if let Some(counts) = read(&path, Reader::set_aside) {
             progress.set_aside(counts);
         }
@@ -290,6 +297,28 @@ pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
     checkpoint.map_or(0, |found| found.sequence)
 }
 
+/// Where a read model's file stands; none when there is none yet.
+///
+/// # Errors
+/// If it is gone or damaged. What may pass is seen when it is opened.
+fn first_look(path: &std::path::Path, was_made: bool) -> Result<Option<Checkpoint>, StoreError> {
+    if was_made && !path.exists() {
+        return Err(StoreError::missing(path));
+    }
+    match Reader::new(path).checkpoint(short()) {
+        Ok(checkpoint) => Ok(checkpoint),
+        Err(ReadError::Damaged { reason, .. }) => Err(StoreError::damaged(path, reason)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn short() -> ReadLimits {
+    ReadLimits {
+        deadline: Instant::now() + std::time::Duration::from_secs(1),
+        bytes_max: 0,
+    }
+}
+
 /// Something small that a read model's file says; none when it is not there or cannot be read.
 fn read<T>(
     path: &std::path::Path,
@@ -298,16 +327,12 @@ fn read<T>(
     if !path.exists() {
         return None;
     }
-    let limits = ReadLimits {
-        deadline: Instant::now() + std::time::Duration::from_secs(1),
-        bytes_max: 0,
-    };
-    what(&Reader::new(path), limits).ok()
+    what(&Reader::new(path), short()).ok()
 }
 
-fn first_status(record: &GenerationRecord, file: &str) -> Status {
+fn first_status(record: &GenerationRecord, file: &str, broken: Option<Problem>) -> Status {
     let definition = &record.definition;
-    let last_error = record.failure.clone();
+    let last_error = record.failure.clone().or(broken);
     let status = if last_error.is_some() {
         State::Failed
     } else {
