@@ -24,6 +24,7 @@ mod generations;
 mod host_crashes;
 mod hostile_modules;
 mod isolation;
+mod kills;
 mod modules_come_and_go;
 mod poison;
 mod reading_while_writing;
