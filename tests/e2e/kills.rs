@@ -28,7 +28,7 @@ const FEW: usize = 5;
 struct Phase {
     name: &'static str,
     kills: usize,
-    random: StdRng,
+    instants: Instants,
 }
 
 /// When a kill came.
@@ -50,17 +50,22 @@ impl Phase {
         Self {
             name,
             kills: (kills * share).div_ceil(KILLS),
-            random: StdRng::seed_from_u64(seed()),
+            instants: Instants {
+                random: StdRng::seed_from_u64(seed()),
+                pace: 1.0,
+            },
         }
     }
 
     /// Kills, round after round, until so many came while the phase was going on. Those that came after it are checked as
     /// well, and are few: else the instants are badly chosen.
-    fn run(mut self, mut round: impl FnMut(&mut StdRng) -> Came) {
+    fn run(mut self, mut round: impl FnMut(&mut Instants) -> Came) {
         let Self { name, kills, .. } = self;
         let (mut inside, mut after) = (0, 0);
         while inside < kills {
-            match round(&mut self.random) {
+            let came = round(&mut self.instants);
+            self.instants.adapt(came);
+            match came {
                 Came::Inside => inside += 1,
                 Came::After => after += 1,
             }
@@ -80,7 +85,24 @@ fn time(work: impl FnOnce()) -> Duration {
     started.elapsed()
 }
 
-/// Waits for a random instant within `whole`. A kill comes at an instant and not on a condition, so this waits for time.
-fn instant(random: &mut StdRng, whole: Duration) {
-    std::thread::sleep(whole.mul_f64(random.random()));
+/// Random instants within the time that something takes. How long that is depends on what else the machine does, so they
+/// come earlier after one that came too late, and later again after one that did not.
+struct Instants {
+    random: StdRng,
+    pace: f64,
+}
+
+impl Instants {
+    /// Waits for the next one. A kill comes at an instant and not on a condition, so this waits for time.
+    fn wait(&mut self, whole: Duration) {
+        let part = self.pace * self.random.random::<f64>();
+        std::thread::sleep(whole.mul_f64(part));
+    }
+
+    fn adapt(&mut self, came: Came) {
+        self.pace *= match came {
+            Came::Inside => 1.05,
+            Came::After => 0.8,
+        };
+    }
 }

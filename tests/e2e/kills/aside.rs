@@ -17,7 +17,7 @@ use foldline_tests::stream::Stream;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Came, Phase, instant, time};
+use super::{Came, Phase, time};
 use crate::examples::number;
 
 const NAME: &str = "scribe";
@@ -114,14 +114,14 @@ fn holding() {
     let last = history.len() as u64;
     let whole = time(|| host.wait_applied(NAME, last));
     let mut left = 0.0;
-    phase.run(|random| {
+    phase.run(|instants| {
         if left == 0.0 {
             host.kill();
             fs::remove_dir_all(host.data()).unwrap();
             left = 1.0;
         }
         host.restart();
-        instant(random, whole.mul_f64(left));
+        instants.wait(whole.mul_f64(left));
         host.kill();
         let reached = assert_held(&host, &history);
         left = 1.0 - reached as f64 / last as f64;
@@ -197,13 +197,13 @@ fn applying_what_was_held() {
     assert_eq!(assert_partly_settled(&host, &history, |_| false), 0);
 
     let mut left = 0.0;
-    phase.run(|random| {
+    phase.run(|instants| {
         if left == 0.0 {
             restore(kept.path(), &host.data());
             left = 1.0;
         }
         host.restart();
-        instant(random, whole.mul_f64(left));
+        instants.wait(whole.mul_f64(left));
         host.kill();
         let held = assert_partly_settled(&host, &history, |_| false);
         left = held as f64 / all as f64;
@@ -225,7 +225,7 @@ fn retrying_and_discarding() {
     let kept = tempfile::tempdir().unwrap();
     restore(&host.data(), kept.path());
     let mut given_up = BTreeSet::new();
-    phase.run(|random| {
+    phase.run(|instants| {
         if on_disk(&host).unwrap().dead_letters().len() < FEW_LETTERS {
             restore(kept.path(), &host.data());
             given_up.clear();
@@ -239,7 +239,7 @@ fn retrying_and_discarding() {
         let (done, asked) = thread::scope(|scope| {
             let pid = host.pid();
             let asking = scope.spawn(|| ask(&host, &letters));
-            instant(random, ASKING);
+            instants.wait(ASKING);
             send("KILL", pid);
             asking.join().unwrap()
         });

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::expected::Expected;
 use super::steady::Steady;
-use super::{Came, Phase, instant, time};
+use super::{Came, Instants, Phase, time};
 use crate::examples::ALL;
 
 /// Many commits, so that there is something to come between.
@@ -55,14 +55,14 @@ fn catching_up() {
     let whole = time(|| wait_all(&host, last));
 
     let mut left = 0.0;
-    phase.run(|random| {
+    phase.run(|instants| {
         if left == 0.0 {
             host.kill();
             fs::remove_dir_all(host.data()).unwrap();
             left = 1.0;
         }
         host.restart();
-        instant(random, whole.mul_f64(left));
+        instants.wait(whole.mul_f64(left));
         host.kill();
         let reached = assert_all(&expected, &host, last);
         left = 1.0 - reached as f64 / last as f64;
@@ -81,9 +81,9 @@ fn catching_up() {
 /// Runs a phase while events keep coming: each round begins with a host that is live.
 fn while_live(
     phase: Phase,
-    mut round: impl FnMut(&mut rand::rngs::StdRng, &mut Host, &Expected, &Steady) -> Came,
+    mut round: impl FnMut(&mut Instants, &mut Host, &Expected, &Steady) -> Came,
 ) {
-    let expected = Expected::of(Orders::new(2).events(60_000));
+    let expected = Expected::of(Orders::new(2).events(40_000));
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let mut host = host(&nats);
@@ -91,11 +91,11 @@ fn while_live(
     thread::scope(|scope| {
         let ended = steady.until_dropped();
         scope.spawn(|| steady.publish(&stream, &expected.history));
-        phase.run(|random| {
+        phase.run(|instants| {
             host.restart();
             let reached = steady.published();
             wait_all(&host, reached);
-            let came = round(random, &mut host, &expected, &steady);
+            let came = round(instants, &mut host, &expected, &steady);
             host.kill();
             assert_all(&expected, &host, steady.published());
             came
@@ -111,10 +111,10 @@ fn while_live(
 
 #[test]
 fn live() {
-    while_live(Phase::new("live", 25), |random, host, _, steady| {
+    while_live(Phase::new("live", 25), |instants, host, _, steady| {
         let published = steady.published();
         let checkpoint = host.checkpoint("ledger");
-        instant(random, Duration::from_millis(300));
+        instants.wait(Duration::from_millis(300));
         // It is live when it has what was published a moment ago.
         let is_live = checkpoint + 100 >= published && host.status("ledger")["status"] == "live";
         if is_live { Came::Inside } else { Came::After }
@@ -125,7 +125,7 @@ fn live() {
 fn reloading() {
     let mut build = 0;
     let mut whole = None;
-    while_live(Phase::new("reloading", 20), |random, host, _, _| {
+    while_live(Phase::new("reloading", 20), |instants, host, _, _| {
         let reload = |host: &Host, build: usize| {
             for name in ALL {
                 let next = rebuilt(&module(name), &build.to_string());
@@ -149,7 +149,7 @@ fn reloading() {
         });
         let before = digests(host);
         reload(host, build);
-        instant(random, whole);
+        instants.wait(whole);
         if all_new(&before, host) {
             Came::After
         } else {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use foldline_tests::orders::Event;
 use foldline_tests::stream::Stream;
 
-/// Events published at once, and the pause after them: about 400 events a second.
-const CHUNK: usize = 4;
+/// Events published at once, and the pause after them: fewer than 200 events a second.
+const CHUNK: usize = 2;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A publisher's progress.
