@@ -17,7 +17,7 @@ use crate::recorder::{Recorder, Recording};
 const NAME: &str = "swept";
 
 /// Larger than a page, as modules are.
-const MODULE: [u8; 20_000] = [7; 20_000];
+static MODULE: [u8; 20_000] = [7; 20_000];
 
 /// Everything a catalog says.
 #[derive(Debug, PartialEq)]
@@ -63,6 +63,13 @@ fn add(catalog: &Catalog, version: u32, state: GenerationState) {
     catalog.add(&new).unwrap();
 }
 
+fn store(catalog: &Catalog, version: u32) {
+    let digest = digest(version);
+    catalog
+        .store_module(NAME, &digest, "swept.wasm", &MODULE)
+        .unwrap();
+}
+
 fn failure() -> Problem {
     Problem {
         code: "poison_event".into(),
@@ -78,19 +85,11 @@ type Work = fn(&Catalog);
 /// A projection from its first generation to its end: deployments, promotions, rollbacks.
 const LIFE: [Work; 23] = [
     |catalog| catalog.set_module_file(NAME, "swept.wasm").unwrap(),
-    |catalog| {
-        catalog
-            .store_module(NAME, &digest(1), "swept.wasm", &MODULE)
-            .unwrap()
-    },
+    |catalog| store(catalog, 1),
     |catalog| add(catalog, 1, GenerationState::Live),
     |catalog| catalog.pause(NAME, true).unwrap(),
     |catalog| catalog.pause(NAME, false).unwrap(),
-    |catalog| {
-        catalog
-            .store_module(NAME, &digest(2), "swept.wasm", &MODULE)
-            .unwrap()
-    },
+    |catalog| store(catalog, 2),
     |catalog| add(catalog, 2, GenerationState::Building),
     |catalog| catalog.replayed(NAME, 2, 1_000.0).unwrap(),
     // Promoted, rolled back, and again.

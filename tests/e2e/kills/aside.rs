@@ -107,7 +107,7 @@ fn assert_letters(one: &Generation, history: &[Event], is_right: impl Fn(&Vec<u6
 }
 
 #[test]
-fn holding() {
+fn a_host_killed_while_it_holds_events_has_each_behind_its_dead_letter() {
     let phase = Phase::new("holding", 25);
     let history = history();
     let (_nats, _stream, mut host) = start(&history);
@@ -175,7 +175,7 @@ fn restore(from: &Path, to: &Path) {
 }
 
 #[test]
-fn applying_what_was_held() {
+fn a_host_killed_while_it_applies_what_it_held_goes_on_in_order() {
     let phase = Phase::new("applying what was held", 25);
     let history = history();
     let (_nats, _stream, mut host) = start(&history);
@@ -216,7 +216,7 @@ fn applying_what_was_held() {
 }
 
 #[test]
-fn retrying_and_discarding() {
+fn a_host_killed_while_dead_letters_are_discarded_has_given_up_those_and_no_other() {
     let phase = Phase::new("retrying and discarding", 20);
     let history = history();
     let (_nats, _stream, mut host) = start(&history);

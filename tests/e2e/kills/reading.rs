@@ -44,7 +44,7 @@ fn wait_all(host: &Host, sequence: u64) {
 }
 
 #[test]
-fn catching_up() {
+fn a_host_killed_while_it_catches_up_has_each_event_once() {
     let phase = Phase::new("catching up", 25);
     let expected = Expected::of(Orders::new(1).events(30_000));
     let nats = NatsServer::start();
@@ -110,7 +110,7 @@ fn while_live(
 }
 
 #[test]
-fn live() {
+fn a_host_killed_while_it_is_live_has_each_event_once() {
     while_live(Phase::new("live", 25), |instants, host, _, steady| {
         let published = steady.published();
         let checkpoint = host.checkpoint("ledger");
@@ -122,7 +122,7 @@ fn live() {
 }
 
 #[test]
-fn reloading() {
+fn a_host_killed_while_modules_are_reloaded_has_each_event_once() {
     let mut build = 0;
     let mut whole = None;
     while_live(Phase::new("reloading", 20), |instants, host, _, _| {

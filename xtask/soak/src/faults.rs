@@ -90,7 +90,7 @@ impl<'r> Faults<'r> {
         match fault {
             Fault::HostKilled | Fault::HostStopped => self.host(fault, stage, sampler),
             Fault::ServerKilled | Fault::ConnectionsForgotten | Fault::NetworkFrozen => {
-                self.network(fault, stage)
+                self.network(fault, stage);
             }
             Fault::Reloaded => self.reload(stage),
             Fault::Mended => stage.deploy(SCRIBE, "scribe-mended"),
