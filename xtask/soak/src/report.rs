@@ -232,3 +232,57 @@ fn verdict(life: &Life) -> String {
         word(files_are_flat(life))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten minutes with a peak of 50 MiB twice a minute, as rebuilds make them.
+    fn life(leak_mib_per_hour: f64, files_each_minute: usize) -> Life {
+        let sample = |second: u64| {
+            let leaked = leak_mib_per_hour * second as f64 / 3600.0;
+            let peak = if second % 30 < 5 { 50.0 } else { 0.0 };
+            Sample {
+                at: Duration::from_secs(second),
+                memory: ((80.0 + leaked + peak) * MIB) as u64,
+                files: 40
+                    + files_each_minute * usize::try_from(second / 60).expect("a few minutes"),
+                disk: 0,
+            }
+        };
+        Life {
+            samples: (0..600).map(sample).collect(),
+            end: String::new(),
+        }
+    }
+
+    fn is_good(life: Life) -> bool {
+        let mut report = Report::new(1);
+        report.lives = vec![Life::default(), life];
+        report.is_good()
+    }
+
+    #[test]
+    fn what_is_given_back_is_no_growth_and_a_leak_is() {
+        assert!(is_good(life(0.0, 0)));
+        assert!(is_good(life(40.0, 0)));
+        assert!(!is_good(life(80.0, 0)));
+        let growth = memory_growth(&life(80.0, 0)).expect("long enough");
+        assert!((growth - 80.0).abs() < 1.0, "{growth}");
+        assert!(verdict(&life(80.0, 0)).contains("memory: GROWING"));
+    }
+
+    #[test]
+    fn files_that_are_never_closed_are_found() {
+        assert!(is_good(life(0.0, 1)));
+        assert!(!is_good(life(0.0, 3)));
+        assert!(verdict(&life(0.0, 3)).contains("open files: GROWING"));
+    }
+
+    #[test]
+    fn a_short_life_tells_nothing() {
+        let mut short = life(500.0, 0);
+        short.samples.truncate(100);
+        assert_eq!(memory_growth(&short), None);
+    }
+}
