@@ -27,6 +27,7 @@ mod honest_lag;
 mod host_crashes;
 mod hostile_modules;
 mod isolation;
+mod kills;
 mod modules_come_and_go;
 mod poison;
 mod reading_while_writing;

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::setup::Setup;
 use xtask::workspace::Workspace;
-use xtask::{bench, demo, failure, guests, test};
+use xtask::{bench, demo, failure, guests, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -33,6 +33,8 @@ enum Task {
     Demo(demo::Options),
     /// Measure it: against the bare stream and a hand-written service, in one run on this machine
     Bench(bench::Options),
+    /// Wear it: a steady load with random faults, rows compared with a model, memory watched
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +59,6 @@ fn run(task: &Task) -> Result<()> {
         Task::Test(options) => test::run(&workspace, &setup, options),
         Task::Demo(options) => demo::run(&workspace, &setup, options),
         Task::Bench(options) => bench::run(&workspace, &setup, options),
+        Task::Soak(options) => soak::run(&workspace, &setup, options),
     }
 }
