@@ -139,10 +139,7 @@ impl Config {
         Self::from_file(Some((name.to_owned(), text.to_owned())), &sources)
     }
 
-    fn from_file(
-        file: Option<(String, String)>,
-        sources: &Sources,
-    ) -> Result<Self, ConfigError> {
+    fn from_file(file: Option<(String, String)>, sources: &Sources) -> Result<Self, ConfigError> {
         let mut origins = Origins::default();
         let mut config = match &file {
             Some((name, text)) => parsed(name, text)?,

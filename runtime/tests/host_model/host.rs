@@ -114,7 +114,12 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) async fn start(data: &Path, settings: Settings, source: &MemorySource, module: Module) -> Self {
+    pub(crate) async fn start(
+        data: &Path,
+        settings: Settings,
+        source: &MemorySource,
+        module: Module,
+    ) -> Self {
         let config = settings.config(data);
         let source = Arc::new(source.clone());
         let batch_limits = config.limits.batch();
@@ -130,7 +135,8 @@ impl Host {
             config,
         });
         let (directory, stop) = (Directory::default(), CancellationToken::new());
-        let supervised = Supervisor::start(Arc::clone(&shared), directory.clone(), stop.clone()).unwrap();
+        let supervised =
+            Supervisor::start(Arc::clone(&shared), directory.clone(), stop.clone()).unwrap();
         let host = Self {
             shared,
             directory,
@@ -138,7 +144,8 @@ impl Host {
             stop,
         };
         host.put(module).await;
-        host.until("the projection is there", |host| host.directory.is_filled()).await;
+        host.until("the projection is there", |host| host.directory.is_filled())
+            .await;
         host
     }
 
@@ -148,13 +155,22 @@ impl Host {
         assert!(self.supervised.supervision.take(vec![finding]).await);
     }
 
+    /// Nothing changed there.
+    pub(crate) async fn look_at_folder(&self) {
+        assert!(self.supervised.supervision.take(Vec::new()).await);
+    }
+
     pub(crate) async fn command(&self, command: Command) -> Result<Outcome, CommandError> {
         let done = self.supervised.supervision.command(NAME, command);
-        tokio::time::timeout(WITHIN, done).await.expect("an answer in time")
+        tokio::time::timeout(WITHIN, done)
+            .await
+            .expect("an answer in time")
     }
 
     pub(crate) fn entry(&self) -> Entry {
-        self.directory.get(NAME).expect("the projection is in the directory")
+        self.directory
+            .get(NAME)
+            .expect("the projection is in the directory")
     }
 
     /// The generation of this number, if it is not retired.

@@ -30,7 +30,9 @@ const CASES: u64 = 150;
 
 fn cases() -> u64 {
     let cases = std::env::var("FOLDLINE_CASES").ok();
-    cases.map_or(CASES, |cases| cases.parse().expect("FOLDLINE_CASES is a number"))
+    cases.map_or(CASES, |cases| {
+        cases.parse().expect("FOLDLINE_CASES is a number")
+    })
 }
 
 fn run(test: u64) {
@@ -42,7 +44,11 @@ fn run(test: u64) {
         .unwrap();
     for case in 0..cases() {
         // Far enough from each other, so that a case is run again by its own seed with FOLDLINE_CASES=1.
-        let seed = if cases() == 1 { seed } else { seed.wrapping_add(test * 1_000_000 + case) };
+        let seed = if cases() == 1 {
+            seed
+        } else {
+            seed.wrapping_add(test * 1_000_000 + case)
+        };
         if let Err(panic) = runtime.block_on(run_case(seed)) {
             // The host of that case is still there and would be waited for.
             runtime.shutdown_background();
@@ -54,7 +60,9 @@ fn run(test: u64) {
 async fn run_case(seed: u64) -> std::thread::Result<()> {
     let mut case = Case::new(seed).await;
     let steps = case.random.random_range(5..30);
-    let ran = AssertUnwindSafe(steps_of(&mut case, steps)).catch_unwind().await;
+    let ran = AssertUnwindSafe(steps_of(&mut case, steps))
+        .catch_unwind()
+        .await;
     if let Err(panic) = ran {
         eprintln!("{}", case.log.join("\n"));
         eprintln!("this case again: FOLDLINE_SEED={seed} FOLDLINE_CASES=1");

@@ -118,7 +118,12 @@ impl Model {
     }
 
     fn drain(&mut self, history: &History, module: Module, key: &str) {
-        while let Some(sequence) = self.contents.held.get(key).and_then(|held| held.front().copied()) {
+        while let Some(sequence) = self
+            .contents
+            .held
+            .get(key)
+            .and_then(|held| held.front().copied())
+        {
             if module.fails_on(history[sequence as usize - 1].payload) {
                 return self.letter(sequence, true, module);
             }
@@ -130,7 +135,13 @@ impl Model {
     }
 
     /// An operator retries or discards a dead letter.
-    pub(crate) fn settle(&mut self, history: &History, module: Module, sequence: u64, action: Action) {
+    pub(crate) fn settle(
+        &mut self,
+        history: &History,
+        module: Module,
+        sequence: u64,
+        action: Action,
+    ) {
         let held = self.contents.letters[&sequence];
         let event = &history[sequence as usize - 1];
         match (action, held) {
@@ -141,7 +152,9 @@ impl Model {
             }
             (Action::Discard, false) => self.settled(sequence),
             (Action::Retry, true) => self.drain(history, module, &event.key),
-            (Action::Retry, false) if module.fails_on(event.payload) => self.letter(sequence, false, module),
+            (Action::Retry, false) if module.fails_on(event.payload) => {
+                self.letter(sequence, false, module)
+            }
             (Action::Retry, false) => {
                 self.settled(sequence);
                 self.apply(&event.key, sequence);
@@ -150,28 +163,39 @@ impl Model {
     }
 }
 
-/// One way in which a generation may have come here: where the host took another module up cannot be told from
-/// outside, so there are several until one is seen.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What a generation goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) module: Module,
+    pub(crate) strategy: OnPoison,
+}
+
+/// One way in which a generation may have come here. Where the host took up other rules cannot be told from outside, so
+/// there are several until one is seen.
+#[derive(Debug, Clone)]
 struct Way {
-    module: Module,
+    rules: Rules,
     /// After each event since the last time it was at rest.
     models: Vec<Model>,
 }
 
 impl Way {
-    fn last(&self) -> &Model {
-        self.models.last().unwrap()
+    /// From here to where the rules let it come.
+    fn from(model: Model, rules: Rules, history: &History) -> Self {
+        let models = vec![model];
+        let mut way = Self { rules, models };
+        while way.last().contents.sequence < history.len() as u64 {
+            let mut next = way.last().clone();
+            if !next.event(history, way.rules.module, way.rules.strategy) {
+                break;
+            }
+            way.models.push(next);
+        }
+        way
     }
 
-    fn go_on(&mut self, history: &History, strategy: OnPoison) {
-        while self.last().contents.sequence < history.len() as u64 {
-            let mut next = self.last().clone();
-            if !next.event(history, self.module, strategy) {
-                return;
-            }
-            self.models.push(next);
-        }
+    fn last(&self) -> &Model {
+        self.models.last().expect("the first one is always there")
     }
 }
 
@@ -180,86 +204,85 @@ impl Way {
 pub(crate) struct Generation {
     pub(crate) number: u32,
     at_rest: Model,
-    /// The module that it runs, or will when it comes to it.
-    pub(crate) module: Module,
-    /// The one that it ran when it was last at rest.
-    before: Module,
+    /// What it goes by, or will when it comes to it.
+    pub(crate) rules: Rules,
+    /// The same when it was last at rest.
+    before: Rules,
+    /// The first event behind which it may go by the new ones.
+    change_at: u64,
 }
 
 impl Generation {
-    pub(crate) fn new(number: u32, module: Module) -> Self {
+    pub(crate) fn new(number: u32, rules: Rules) -> Self {
         Self {
             number,
             at_rest: Model::default(),
-            module,
-            before: module,
+            rules,
+            before: rules,
+            change_at: 0,
         }
     }
 
-    /// Whether another module was given to it since it was last at rest.
-    pub(crate) fn is_reloading(&self) -> bool {
-        self.module != self.before
+    /// It goes by other rules, from some place on that is not before this one.
+    pub(crate) fn changes(&mut self, rules: Rules, from: u64) {
+        (self.rules, self.change_at) = (rules, from);
     }
 
-    pub(crate) fn model(&self) -> &Model {
-        &self.at_rest
+    /// Whether it was given other rules since it was last at rest.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.rules != self.before
     }
 
-    fn ways(&self, history: &History, strategy: OnPoison) -> Vec<Way> {
-        let mut old = Way {
-            module: self.before,
-            models: vec![self.at_rest.clone()],
-        };
-        if !self.is_reloading() {
-            old.go_on(history, strategy);
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.at_rest.contents
+    }
+
+    fn ways(&self, history: &History) -> Vec<Way> {
+        let old = Way::from(self.at_rest.clone(), self.before, history);
+        if !self.is_changing() {
             return vec![old];
         }
-        old.go_on(history, strategy);
-        let reloaded = |model: &Model| {
+        let changed = |model: &Model| {
             let mut model = model.clone();
-            model.reloaded(history, self.module);
-            let mut way = Way {
-                module: self.module,
-                models: vec![model],
-            };
-            way.go_on(history, strategy);
-            way
+            model.reloaded(history, self.rules.module);
+            Way::from(model, self.rules, history)
         };
-        old.models.iter().map(reloaded).collect()
+        let models = old.models.iter();
+        let models = models.filter(|model| model.contents.sequence >= self.change_at);
+        models.map(changed).collect()
     }
 
     /// What it may hold when it has come as far as it can.
-    pub(crate) fn ends(&self, history: &History, strategy: OnPoison) -> BTreeSet<Contents> {
-        let ways = self.ways(history, strategy);
+    pub(crate) fn ends(&self, history: &History) -> BTreeSet<Contents> {
+        let ways = self.ways(history);
         ways.iter().map(|way| way.last().contents.clone()).collect()
     }
 
-    /// What it may hold on its way there, if it is not reloading.
-    pub(crate) fn passes(&self, history: &History, strategy: OnPoison) -> Vec<Contents> {
-        assert!(!self.is_reloading());
-        let mut ways = self.ways(history, strategy);
-        let way = ways.remove(0);
+    /// What it may hold on its way there, while it goes by the same rules.
+    pub(crate) fn passes(&self, history: &History) -> Vec<Contents> {
+        assert!(!self.is_changing());
+        let way = self.ways(history).remove(0);
         way.models.into_iter().map(|model| model.contents).collect()
     }
 
     /// It was seen at rest with these contents.
-    pub(crate) fn rests(&mut self, history: &History, strategy: OnPoison, seen: &Contents) {
-        let ways = self.ways(history, strategy);
-        let way = ways.into_iter().rev().find(|way| way.last().contents == *seen);
+    pub(crate) fn rests(&mut self, history: &History, seen: &Contents) {
+        let ways = self.ways(history);
+        let way = ways.iter().rev().find(|way| way.last().contents == *seen);
         self.at_rest = way.expect("it was compared before").last().clone();
-        self.before = self.module;
+        self.before = self.rules;
     }
 
     /// It was stopped on its way, at this place.
-    pub(crate) fn stands(&mut self, history: &History, strategy: OnPoison, sequence: u64) {
-        let mut ways = self.ways(history, strategy);
-        let mut models = ways.remove(0).models.into_iter();
+    pub(crate) fn stands(&mut self, history: &History, sequence: u64) {
+        let mut models = self.ways(history).remove(0).models.into_iter();
         let at = models.find(|model| model.contents.sequence == sequence);
         self.at_rest = at.expect("it was compared before");
     }
 
     /// While it rests.
     pub(crate) fn settle(&mut self, history: &History, sequence: u64, action: Action) {
-        self.at_rest.settle(history, self.module, sequence, action);
+        let module = self.rules.module;
+        self.at_rest.settle(history, module, sequence, action);
     }
 }

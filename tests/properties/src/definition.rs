@@ -108,8 +108,20 @@ fn position(input: &mut Unstructured<'_>) -> Result<usize> {
 /// Names that are allowed, words of SQL and ours among them, and any text.
 fn name(input: &mut Unstructured<'_>) -> Result<String> {
     const NAMES: [&str; 14] = [
-        "a", "b", "a_b", "b_c", "select", "order", "rowid", "oid", "_rowid_", "sqlite_x", "a_by_b",
-        "a-b", "table", "x0123456789_123456789_123456789_123456789_123456789_123456789_12",
+        "a",
+        "b",
+        "a_b",
+        "b_c",
+        "select",
+        "order",
+        "rowid",
+        "oid",
+        "_rowid_",
+        "sqlite_x",
+        "a_by_b",
+        "a-b",
+        "table",
+        "x0123456789_123456789_123456789_123456789_123456789_123456789_12",
     ];
     match input.int_in_range(0..=3)? {
         0 => String::arbitrary(input),

@@ -41,7 +41,12 @@ struct Sample {
 #[derive(Debug, Arbitrary)]
 enum Payload {
     Bytes(Vec<u8>),
-    Json { ty: u8, data: u8, first: bool, rest: String },
+    Json {
+        ty: u8,
+        data: u8,
+        first: bool,
+        rest: String,
+    },
 }
 
 /// Columns that do not fit together are refused; whatever fits is read without a panic. Events come out of the guest's
@@ -73,7 +78,9 @@ fn any_columns(input: Columns) {
     let sequences: Vec<_> = input.sequences.into_iter().map(u64::from).collect();
     let count = sequences.len();
     let room = 1 << 14 | (bytes + 64 * count) << 3;
-    let read = memory::within(room, || columns::events(sequences, input.timestamps, columns));
+    let read = memory::within(room, || {
+        columns::events(sequences, input.timestamps, columns)
+    });
     let Ok(events) = read else { return };
     assert_eq!(events.len(), count);
     let mut payloads = 0;
@@ -120,7 +127,12 @@ impl Payload {
         ];
         match self {
             Self::Bytes(bytes) => bytes,
-            Self::Json { ty, data, first, rest } => {
+            Self::Json {
+                ty,
+                data,
+                first,
+                rest,
+            } => {
                 let ty = format!(r#""eventType":"{}""#, TYPES[usize::from(ty) % 4]);
                 let data = format!(r#""payload":{}"#, DATA[usize::from(data) % 6]);
                 let (one, two) = if first { (ty, data) } else { (data, ty) };
@@ -184,13 +196,24 @@ enum Order<'e> {
 /// Everything the SDK offers to read of an event; text and bytes are read alike.
 fn is_readable(event: &foldline_sdk::Event) {
     let headers = event.headers().count();
-    assert!(headers <= event.headers().map(|(name, _)| name.len() + 2).sum::<usize>());
-    let _ = (event.time().to_string(), event.json::<serde_json::Value>().is_ok());
+    assert!(
+        headers
+            <= event
+                .headers()
+                .map(|(name, _)| name.len() + 2)
+                .sum::<usize>()
+    );
+    let _ = (
+        event.time().to_string(),
+        event.json::<serde_json::Value>().is_ok(),
+    );
     let decoded = event.decode::<Order<'_>>();
     if let Ok(Some((envelope, order))) = &decoded {
         let named = matches!(
             (envelope.event_type(), order),
-            ("Placed", Order::Placed { .. }) | ("Moved", Order::Moved(..)) | ("Cancelled", Order::Cancelled)
+            ("Placed", Order::Placed { .. })
+                | ("Moved", Order::Moved(..))
+                | ("Cancelled", Order::Cancelled)
         );
         assert!(named, "{} is no {order:?}", envelope.event_type());
         let _ = (envelope.aggregate_id().is_ok(), envelope.metadata().is_ok());
@@ -216,7 +239,9 @@ fn beside_what_is_no_text(event: &foldline_sdk::Event) -> foldline_sdk::Event {
     let bytes = [payload, &[0xff]].concat();
     let none = || (vec![0, 0], Vec::new());
     let columns = [none(), none(), (vec![end, end + 1], bytes)];
-    columns::events(vec![1, 2], vec![0, 0], columns).unwrap().swap_remove(0)
+    columns::events(vec![1, 2], vec![0, 0], columns)
+        .unwrap()
+        .swap_remove(0)
 }
 
 fn cut_and_joined(events: &[Event], from: usize, to: usize, after: u64) {
@@ -249,7 +274,10 @@ const OVERHEAD: usize = 8 + 8 + 3 * 4;
 
 /// Each batch keeps to its limits, but for a single event that is larger.
 fn built_within_limits(events: &[Event], most: usize, bytes: usize) {
-    let limits = BatchLimits { events: most, bytes };
+    let limits = BatchLimits {
+        events: most,
+        bytes,
+    };
     let mut builder = BatchBuilder::default();
     for event in events {
         let size = event.subject.len() + event.headers.len() + event.payload.len();

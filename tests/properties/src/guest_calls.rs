@@ -278,7 +278,10 @@ fn values(row: &[u8]) -> Vec<Value> {
 
 fn rejected(index: u32, reason: String, events: usize) {
     match GuestCalls::reject(index, reason.clone(), events) {
-        GuestFault::Rejected { index, reason: said } => {
+        GuestFault::Rejected {
+            index,
+            reason: said,
+        } => {
             assert!(index < events);
             is_beginning(&said, &reason);
         }

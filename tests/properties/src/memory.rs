@@ -12,6 +12,9 @@ pub(crate) fn within<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     PEAK.reset_peak_usage();
     let done = work();
     let took = PEAK.peak_usage().saturating_sub(before);
-    assert!(took <= bytes, "{took} bytes of memory taken, {bytes} allowed");
+    assert!(
+        took <= bytes,
+        "{took} bytes of memory taken, {bytes} allowed"
+    );
     done
 }

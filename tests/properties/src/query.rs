@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use foldline::definition::Table;
 use foldline::query::{Asked, asked_of_row, asked_of_rows};
 use foldline::session::Session;
-use foldline::store::sqlite::SqliteStore;
-use foldline::store::sqlite::reader::{Comparison, Condition, Direction, ReadLimits, Reader, Select};
 use foldline::store::Checkpoint;
+use foldline::store::sqlite::SqliteStore;
+use foldline::store::sqlite::reader::{
+    Comparison, Condition, Direction, ReadLimits, Reader, Select,
+};
 use foldline::value::{Packed, Row, Value};
 use tempfile::TempDir;
 
@@ -57,7 +59,11 @@ pub fn holds(data: &[u8]) {
 fn is_said(problem: &str, text: &str) {
     let problem: serde_json::Value = serde_json::from_str(problem).unwrap();
     assert_eq!(problem["status"], 400);
-    assert!(problem["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
+    assert!(
+        problem["hint"]
+            .as_str()
+            .is_some_and(|hint| !hint.is_empty())
+    );
     assert!(problem.to_string().len() < 4_000 + 40 * text.len());
 }
 
@@ -65,8 +71,15 @@ fn is_answered(number: usize, table: &Table, asked: &Asked) {
     let select = &asked.select;
     assert!((1..=1_000).contains(&select.limit) && asked.timeout <= Duration::from_secs(60));
     assert!(!select.columns.is_empty());
-    let columns = select.columns.iter().chain(select.order.iter().map(|(column, _)| column));
-    assert!(columns.into_iter().all(|&column| column < table.columns.len()));
+    let columns = select
+        .columns
+        .iter()
+        .chain(select.order.iter().map(|(column, _)| column));
+    assert!(
+        columns
+            .into_iter()
+            .all(|&column| column < table.columns.len())
+    );
     let limits = ReadLimits {
         deadline: Instant::now() + Duration::from_secs(10),
         bytes_max: 1 << 20,
@@ -77,17 +90,32 @@ fn is_answered(number: usize, table: &Table, asked: &Asked) {
 
 /// The rows found by looking at each.
 fn looked_for(rows: &[Row], table: &Table, select: &Select) -> Vec<Row> {
-    let holds = |condition: &Condition, row: &Row| is(&row[condition.column], &condition.comparison);
+    let holds =
+        |condition: &Condition, row: &Row| is(&row[condition.column], &condition.comparison);
     let mut found: Vec<_> = rows
         .iter()
-        .filter(|row| select.conditions.iter().all(|condition| holds(condition, row)))
+        .filter(|row| {
+            select
+                .conditions
+                .iter()
+                .all(|condition| holds(condition, row))
+        })
         .collect();
-    let key = table.key.iter().map(|&column| (column, Direction::Ascending));
+    let key = table
+        .key
+        .iter()
+        .map(|&column| (column, Direction::Ascending));
     let order: Vec<_> = select.order.iter().copied().chain(key).collect();
     found.sort_by(|a, b| compared(a, b, &order));
     let from = usize::try_from(select.offset).unwrap_or(usize::MAX);
     let found = found.into_iter().skip(from).take(select.limit as usize);
-    let columns = |row: &Row| select.columns.iter().map(|&column| row[column].clone()).collect();
+    let columns = |row: &Row| {
+        select
+            .columns
+            .iter()
+            .map(|&column| row[column].clone())
+            .collect()
+    };
     found.map(columns).collect()
 }
 
@@ -99,7 +127,11 @@ fn compared(a: &Row, b: &Row, order: &[(usize, Direction)]) -> Ordering {
             Direction::Descending => ordering.reverse(),
         }
     };
-    order.iter().map(by).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    order
+        .iter()
+        .map(by)
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 fn is(value: &Value, comparison: &Comparison) -> bool {
