@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::host::{Host, MODULES, NAME, Settings, WITHIN};
 use crate::model::{Contents, Generation, History, Module, Published, Rules};
 
-const STREAM: &str = "ORDERS";
+pub(crate) const STREAM: &str = "ORDERS";
 const KEYS: u32 = 4;
 
 /// A host in the hands of a test, beside its model.

@@ -18,6 +18,7 @@ use futures::FutureExt as _;
 use rand::RngExt as _;
 
 mod case;
+mod found;
 mod host;
 mod model;
 mod seen;
@@ -26,7 +27,7 @@ mod steps;
 use case::Case;
 
 /// Cases of each test, of which there are four.
-const CASES: u64 = 150;
+const CASES: u64 = 250;
 
 fn cases() -> u64 {
     let cases = std::env::var("FOLDLINE_CASES").ok();
