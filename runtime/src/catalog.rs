@@ -17,20 +17,33 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::store::{FileIdentity, tells_damage};
+
+mod files;
 mod generations;
+mod incident;
 mod modules;
+mod place;
 mod record;
 #[cfg(test)]
 mod tests;
 
+pub use files::FileHistory;
 pub use generations::{NewGeneration, Purpose};
+pub use incident::Incident;
 pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
 
 /// The catalog's file in the data folder.
 const FILE: &str = "catalog.db";
 
-/// Counts up when the tables change.
-const FORMAT: i32 = 1;
+/// Counts up when the tables change. 2: whether files were made, and incidents.
+const FORMAT: i32 = 2;
+
+/// Makes a catalog of format 1 one of format 2.
+const FROM_FORMAT_1: &str = "
+ALTER TABLE generations ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE generations ADD COLUMN incident TEXT;
+";
 
 /// How long to wait for a lock that another program holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +71,8 @@ CREATE TABLE generations (
   failure TEXT,
   replay_rate REAL,
   deleted INTEGER NOT NULL DEFAULT 0,
+  made INTEGER NOT NULL DEFAULT 0,
+  incident TEXT,
   PRIMARY KEY (projection, number)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX one_live ON generations (projection) WHERE state = 'live';
@@ -75,7 +90,23 @@ CREATE TABLE modules (
 /// Why the catalog cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// The database failed: full disk, no permission, damaged file.
+    /// What the file holds is no catalog any more.
+    #[error("the catalog {file} is damaged: {reason}")]
+    Damaged {
+        /// The catalog's file.
+        file: String,
+        /// What was noticed.
+        reason: String,
+    },
+    /// It could not be put back into its place.
+    #[error("the catalog {file} was deleted or replaced, and cannot be written again: {reason}")]
+    Gone {
+        /// The catalog's file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The database failed: full disk, no permission.
     #[error("{file}: {source}")]
     Sqlite {
         /// The catalog's file.
@@ -105,9 +136,16 @@ impl CatalogError {
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Damaged { .. } => {
+                "put it back from a backup, or move it away with the files named like it (-wal, -shm): the read models are \
+                 then taken over as they are; pauses and what was being built are forgotten"
+            }
+            Self::Gone { .. } => {
+                "let the host's user write to the data folder; it is tried again each second, and what the host knows is \
+                 lost when it ends before"
+            }
             Self::Sqlite { .. } => {
-                "free some disk space, or let the host's user write to the data folder; a damaged catalog can be \
-                 moved away: the newest read model of each projection is then taken over"
+                "free some disk space, or let the host's user write to the data folder"
             }
             Self::Format { .. } => "run the version of Foldline that wrote it, or a later one",
             Self::NoModule { .. } => "put the module's file back into the modules folder",
@@ -120,6 +158,8 @@ impl CatalogError {
 pub struct Catalog {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// What was opened: another file may lie there by now.
+    opened: Mutex<FileIdentity>,
 }
 
 impl Catalog {
@@ -136,6 +176,7 @@ impl Catalog {
             return Err(CatalogError::Format { file, found });
         }
         Ok(Self {
+            opened: Mutex::new(FileIdentity::of(&path)),
             path,
             connection: Mutex::new(connection),
         })
@@ -174,12 +215,21 @@ impl Catalog {
 
 fn error(path: &Path, source: rusqlite::Error) -> CatalogError {
     let file = path.display().to_string();
+    if tells_damage(&source) {
+        let reason = source.to_string();
+        return CatalogError::Damaged { file, reason };
+    }
     CatalogError::Sqlite { file, source }
 }
 
 /// The open catalog, and its format.
 fn open(path: &Path) -> rusqlite::Result<(Connection, i32)> {
     let mut connection = Connection::open(path)?;
+    let found = prepare(&mut connection)?;
+    Ok((connection, found))
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<i32> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Unlike a read model's commit, nothing can repeat what a power cut would undo here.
@@ -187,12 +237,25 @@ fn open(path: &Path) -> rusqlite::Result<(Connection, i32)> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if format != 0 {
-        drop(transaction);
-        return Ok((connection, format));
+    match format {
+        0 => transaction.execute_batch(TABLES)?,
+        1 => transaction.execute_batch(FROM_FORMAT_1)?,
+        FORMAT => return look_through(&transaction).map(|()| FORMAT),
+        other => return Ok(other),
     }
-    transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;
-    Ok((connection, FORMAT))
+    Ok(FORMAT)
+}
+
+/// That the catalog is whole: better found at the start than when a module is needed. It takes milliseconds, since the
+/// catalog has a few modules and little else.
+fn look_through(connection: &Connection) -> rusqlite::Result<()> {
+    match crate::store::sqlite::first_damage(connection)? {
+        None => Ok(()),
+        Some(found) => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            Some(found),
+        )),
+    }
 }

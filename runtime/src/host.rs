@@ -19,7 +19,7 @@ use crate::source::EventSource;
 use crate::source::jetstream::JetStreamSource;
 use crate::source::shared::SharedReaders;
 use crate::store::folder::{DataFolder, FolderError};
-use crate::supervisor::{Shared, Supervision, Supervisor};
+use crate::supervisor::{DataWatch, Shared, Supervision, Supervisor};
 
 /// Why a host could not start, or not stop in order.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +106,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
     let directory = Directory::default();
     let projections = CancellationToken::new();
     let shared = Arc::new(connect(config.clone(), folder, catalog, engine));
+    let data_folder = DataWatch::new(Arc::clone(&shared));
     let supervised = Supervisor::start(shared, directory.clone(), projections.clone())?;
     let token = config.http.token.as_ref().map(Secret::reveal);
     let queries = QueryState::new(directory, supervised.supervision.clone(), token)
@@ -118,7 +119,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
         config.store.dir.display()
     );
 
-    follow_folder(modules, &supervised.supervision, &shutdown).await?;
+    tokio::select! {
+        followed = follow_folder(modules, &supervised.supervision, &shutdown) => followed?,
+        lost = data_folder.keep() => return Err(lost.into()),
+    }
     projections.cancel();
     let drained = async {
         supervised.drained().await.map_err(broke)?;

@@ -1,5 +1,7 @@
 //! The nouns people see of a projection, and the loop that moves it.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
@@ -8,10 +10,12 @@ use crate::event::Sequence;
 use crate::source::LostEvents;
 use crate::store::sqlite::compare::Difference;
 use crate::telemetry;
+use lag::{Behind, Trend, Waiting};
 use recovery::Failure;
 
 pub mod brake;
 pub mod directory;
+pub mod lag;
 pub mod losses;
 pub mod pace;
 pub mod poison;
@@ -107,6 +111,9 @@ pub struct Generation {
     pub events_done: u64,
     /// Events that it has still to apply.
     pub lag: u64,
+    /// The same in time.
+    #[serde(flatten)]
+    pub behind: Behind,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
     /// How long the rest takes at this rate, in seconds, with what comes to the stream meanwhile; none while that is
@@ -115,6 +122,12 @@ pub struct Generation {
     /// The sequence its reading began with, where that was not the projection's usual start: what lies before is not
     /// in its rows.
     pub started_from: Option<Sequence>,
+    /// Events that it set aside after they failed.
+    #[serde(default)]
+    pub dead_letters: u64,
+    /// Keys whose events it holds back behind a failed one.
+    #[serde(default)]
+    pub held_keys: u64,
     /// Its file within the data folder.
     pub file: String,
     /// When it was made, RFC 3339.
@@ -123,6 +136,9 @@ pub struct Generation {
     pub promoted: Option<String>,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
+    /// What was in the way of the generation in whose place it was begun, if something was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incident: Option<Problem>,
 }
 
 impl Generation {
@@ -143,13 +159,17 @@ impl Generation {
             checkpoint: run.checkpoint,
             events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
+            behind: run.behind,
             events_per_second: rate,
             seconds_left: pace::seconds_left(run.lag, rate, run.arriving_per_second),
             started_from: record.started_from,
+            dead_letters: run.dead_letters,
+            held_keys: run.held_keys,
             file: record.file.clone(),
             created: record.created.clone(),
             promoted: record.promoted.clone(),
             last_error: run.last_error.clone(),
+            incident: record.incident.clone().map(|incident| incident.problem),
         }
     }
 }
@@ -170,6 +190,9 @@ pub struct Comparison {
     /// What was found.
     #[serde(flatten)]
     pub difference: Difference,
+    /// Events that are missing from the rows of either, because they were set aside; none if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub set_aside: Option<String>,
 }
 
 /// Everything `status` and `/v1/projections/{name}` say of one projection.
@@ -193,11 +216,17 @@ pub struct Status {
     pub last_sequence: Sequence,
     /// Events that wait to be applied.
     pub lag: u64,
+    /// The same in time.
+    #[serde(flatten)]
+    pub behind: Behind,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
     /// Events per second that come to the stream, over the last seconds.
-    #[serde(skip)]
+    #[serde(default)]
     pub arriving_per_second: f64,
+    /// Since when events wait.
+    #[serde(skip)]
+    pub waiting: Waiting,
     /// Events per second of the last replay, from its beginning until nothing was left; none before one was measured.
     #[serde(default)]
     pub replay_rate: Option<f64>,
@@ -223,6 +252,30 @@ pub struct Status {
     /// found at each start.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+impl Status {
+    /// With everything that depends on the time at which it is asked for.
+    fn seen(mut self, now: Instant) -> Self {
+        let silent = self.waiting.stalled(now, self.lag);
+        // What an operator or a missing module file stopped has no reason to move.
+        let silent = silent.filter(|_| !matches!(self.status, State::Paused | State::Stopped));
+        self.behind = Behind {
+            lag_seconds: self.waiting.seconds(now, self.lag),
+            lag_trend: Trend::of(self.lag, self.events_per_second, self.arriving_per_second),
+            stalled: silent.is_some(),
+        };
+        if let (Some(silent), None) = (silent, &self.last_error) {
+            self.last_error = Some(Problem {
+                code: "stalled".into(),
+                error: lag::what_stalls(silent, self.checkpoint, self.last_sequence),
+                hint: Some("look for slow calls in the log and at the load of host and server; [projection.NAME] stall_ms is the limit".into()),
+                lost: None,
+                at: telemetry::now(),
+            });
+        }
+        self
+    }
 }
 
 /// A module file that is not running, and why.

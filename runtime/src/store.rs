@@ -15,11 +15,14 @@ mod conformance;
 pub mod dead_letters;
 mod error;
 pub mod folder;
+mod in_place;
 pub mod memory;
 pub mod sqlite;
 
 use dead_letters::{DeadLetter, DeadLetterChange, SetAside};
-pub use error::StoreError;
+pub(crate) use error::tells_damage;
+pub use error::{DAMAGED, MISSING, StoreError, WRONG};
+pub(crate) use in_place::{FileIdentity, OpenFiles};
 
 /// How far a read model has come. Ours, not the broker's: it is stored with the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

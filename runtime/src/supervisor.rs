@@ -16,23 +16,28 @@ use crate::catalog::{CatalogError, ProjectionRecord};
 use crate::guest::GuestModule;
 use crate::projection::directory::Directory;
 use crate::projection::{Problem, RefusedModule, State};
+use crate::store::DAMAGED;
 use crate::telemetry;
 
 mod backoff;
 mod command_error;
 mod commands;
 mod compare;
+mod data_watch;
 mod dead_letters;
 mod files;
 mod meeting;
 mod message;
+mod onlooker;
 mod plan;
 mod projection;
 mod runner;
+mod succession;
 mod switch;
 mod verdict;
 
 pub use command_error::CommandError;
+pub use data_watch::DataWatch;
 use files::ModuleFile;
 use message::Message;
 pub use message::{BuildFrom, Command, Outcome, Supervision};
@@ -127,6 +132,7 @@ impl Supervisor {
                     command,
                     reply,
                 } => self.command(&projection, &command, reply),
+                Message::Halted { projection, number } => self.halted(&projection, number),
                 Message::CaughtUp { projection, number } => self.caught_up(&projection, number),
                 Message::Stuck {
                     projection,
@@ -269,6 +275,10 @@ impl Supervisor {
         let catalog = &self.ground.shared.catalog;
         // Only what is being built has failed for good; the others are tried again with the next start.
         let failed = catalog.fail(name, number, failure);
+        let failed = failed.and_then(|()| match failure.code.as_str() {
+            DAMAGED => catalog.file_damaged(name, number, failure),
+            _ => Ok(()),
+        });
         if let Err(error) = failed.and_then(|()| self.follow(name)) {
             tracing::error!(projection = name, hint = error.hint(), "{error}");
         }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::bad_streams::assert_says;
 use crate::examples::assert_each_event_once_in_order;
 
+mod rebuild;
+
 /// A host that has applied 500 events of a stream.
 fn at_500() -> (NatsServer, Stream, Host) {
     let nats = NatsServer::start();

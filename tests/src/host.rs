@@ -26,6 +26,8 @@ pub struct Host {
     folders: TempDir,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// A program that ends by becoming the host, with its arguments.
+    prelude: Vec<String>,
     log: Log,
     http: ureq::Agent,
     running: Option<Running>,
@@ -52,6 +54,7 @@ impl Host {
             folders,
             arguments: Vec::new(),
             variables: Vec::new(),
+            prelude: Vec::new(),
             log: Log::default(),
             http: http::agent(),
             running: None,
@@ -98,6 +101,14 @@ impl Host {
         self
     }
 
+    /// Starts it through this program from now on: it is given the host's command line behind these arguments, and must
+    /// become the host in the same process.
+    #[must_use]
+    pub fn started_by(mut self, prelude: &[&str]) -> Self {
+        self.prelude = prelude.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// Starts it, after a kill if it runs, and waits until it serves.
     ///
     /// # Panics
@@ -139,7 +150,14 @@ impl Host {
 
     /// The command that starts a host on these folders; nothing is started.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match self.prelude.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary());
+                command
+            }
+            None => Command::new(binary()),
+        };
         command
             .arg("run")
             .args(&self.arguments)

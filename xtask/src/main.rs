@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::setup::Setup;
 use xtask::workspace::Workspace;
-use xtask::{bench, demo, failure, fuzz, guests, test};
+use xtask::{bench, demo, failure, fuzz, guests, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -35,6 +35,8 @@ enum Task {
     Bench(bench::Options),
     /// Fuzz what decodes bytes from outside: each target for a minute
     Fuzz(fuzz::Options),
+    /// Wear it: a steady load with random faults, rows compared with a model, memory watched
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +62,6 @@ fn run(task: &Task) -> Result<()> {
         Task::Demo(options) => demo::run(&workspace, &setup()?, options),
         Task::Bench(options) => bench::run(&workspace, &setup()?, options),
         Task::Fuzz(options) => fuzz::run(&workspace, options),
+        Task::Soak(options) => soak::run(&workspace, &setup()?, options),
     }
 }

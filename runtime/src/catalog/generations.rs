@@ -1,17 +1,14 @@
 //! How generations come, change and go: one transaction each.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, GenerationState};
+use super::{Catalog, CatalogError, GenerationState, Incident};
 use crate::definition::Definition;
 use crate::event::Sequence;
 use crate::projection::Problem;
 use crate::telemetry;
-
-/// Retired generations that are remembered for each projection; older ones are forgotten.
-const RETIRED_MAX: u32 = 20;
 
 /// What a building generation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +54,8 @@ pub struct NewGeneration<'a> {
     pub purpose: Purpose,
     /// Where it starts, if not where the projection usually does.
     pub started_from: Option<Sequence>,
+    /// What it answers, if the live one cannot go on.
+    pub incident: Option<&'a Incident>,
 }
 
 impl Catalog {
@@ -78,6 +77,8 @@ impl Catalog {
     /// If the catalog cannot be written.
     pub fn add(&self, new: &NewGeneration<'_>) -> Result<u32, CatalogError> {
         let definition = self.json(new.definition)?;
+        let incident = new.incident.map(|incident| self.json(incident));
+        let incident = incident.transpose()?;
         let projection = &new.definition.name;
         self.write(|transaction| {
             retire(transaction, projection, "state IN ('building', 'failed')")?;
@@ -88,7 +89,7 @@ impl Catalog {
             let promoted = (new.state == GenerationState::Live).then_some(&now);
             transaction.execute(
                 "INSERT INTO generations (projection, number, version, digest, file, definition, state, purpose,
-                 started_from, created, promoted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 started_from, created, promoted, incident) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     projection,
                     number,
@@ -100,7 +101,8 @@ impl Catalog {
                     new.purpose,
                     new.started_from.map(Sequence::cast_signed),
                     now,
-                    promoted
+                    promoted,
+                    incident
                 ],
             )?;
             Ok(number)
@@ -220,49 +222,10 @@ impl Catalog {
         })
     }
 
-    /// Files of retired generations that are still to be deleted, with their projection and number.
-    ///
-    /// # Errors
-    /// If the catalog cannot be read.
-    pub fn files_to_delete(&self) -> Result<Vec<(String, u32, String)>, CatalogError> {
-        self.read(|connection| {
-            let sql = "SELECT projection, number, file FROM generations WHERE state = 'retired' AND NOT deleted";
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.collect()
-        })
-    }
-
-    /// Says that the file of a retired generation is gone.
-    ///
-    /// # Errors
-    /// If the catalog cannot be written.
-    pub fn file_deleted(&self, projection: &str, number: u32) -> Result<(), CatalogError> {
-        self.write(|transaction| {
-            let sql = "UPDATE generations SET deleted = 1 WHERE projection = ? AND number = ?";
-            transaction.execute(sql, params![projection, number])?;
-            let sql = "DELETE FROM generations WHERE projection = ?1 AND state = 'retired' AND deleted AND number <=
-                       (SELECT generations FROM projections WHERE name = ?1) - ?2";
-            transaction.execute(sql, params![projection, RETIRED_MAX]).map(drop)
-        })
-    }
-
-    fn json(&self, value: &impl Serialize) -> Result<String, CatalogError> {
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<String, CatalogError> {
         serde_json::to_string(value)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
             .map_err(|source| super::error(&self.path, source))
-    }
-
-    /// Whether a file's name is taken by a generation, retired ones included.
-    ///
-    /// # Errors
-    /// If the catalog cannot be read.
-    pub fn is_file_taken(&self, file: &str) -> Result<bool, CatalogError> {
-        self.read(|connection| {
-            let sql = "SELECT 1 FROM generations WHERE file = ?";
-            let found = connection.query_row(sql, [file], |_| Ok(())).optional()?;
-            Ok(found.is_some())
-        })
     }
 }
 

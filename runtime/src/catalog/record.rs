@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Purpose};
+use super::{Catalog, CatalogError, Incident, Purpose};
 use crate::definition::Definition;
 use crate::event::Sequence;
 use crate::projection::Problem;
@@ -94,10 +94,12 @@ pub struct GenerationRecord {
     pub promoted: Option<String>,
     /// When it was retired.
     pub retired: Option<String>,
-    /// Why it failed.
+    /// Why it failed; of one that is not building, that its file was found damaged.
     pub failure: Option<Problem>,
     /// Events per second of its last replay that was measured.
     pub replay_rate: Option<f64>,
+    /// What it was begun for, if another one could not go on.
+    pub incident: Option<Incident>,
 }
 
 /// One projection, as it is stored.
@@ -164,7 +166,7 @@ fn generations(
 ) -> rusqlite::Result<Vec<GenerationRecord>> {
     let sql = format!(
         "SELECT number, version, digest, file, definition, state, purpose, started_from, created, promoted, \
-         retired, failure, replay_rate FROM generations WHERE projection = ? AND state {state} ORDER BY number"
+         retired, failure, replay_rate, incident FROM generations WHERE projection = ? AND state {state} ORDER BY number"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let records = statement.query_map([projection], record)?;
@@ -175,6 +177,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<GenerationRecord> {
     let definition: String = row.get(4)?;
     let failure: Option<String> = row.get(11)?;
     let failure = failure.as_deref();
+    let incident: Option<String> = row.get(13)?;
+    let incident = incident.as_deref();
     Ok(GenerationRecord {
         number: row.get(0)?,
         version: row.get(1)?,
@@ -189,6 +193,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<GenerationRecord> {
         retired: row.get(10)?,
         failure: failure.map(|json| parsed(11, json)).transpose()?,
         replay_rate: row.get(12)?,
+        incident: incident.map(|json| parsed(13, json)).transpose()?,
     })
 }
 

@@ -32,6 +32,7 @@ impl Folder {
             state,
             purpose: Purpose::Promote,
             started_from: (version == 3).then_some(7),
+            incident: None,
         };
         self.catalog.add(&new).unwrap()
     }
@@ -45,6 +46,16 @@ impl Folder {
             .map(|one| format!("{} {}", one.number, one.state))
             .collect();
         states.join(", ")
+    }
+}
+
+fn problem() -> Problem {
+    Problem {
+        code: "poison_event".into(),
+        error: "event 12 failed".into(),
+        hint: None,
+        lost: None,
+        at: "2026-01-01T00:00:00Z".into(),
     }
 }
 
@@ -73,13 +84,7 @@ fn what_is_built_next_replaces_what_was_building_or_has_failed() {
     folder.add(2, GenerationState::Building);
     folder.add(3, GenerationState::Building);
     assert_eq!(folder.states(), "1 live, 3 building");
-    let failure = Problem {
-        code: "poison_event".into(),
-        error: "event 12 failed".into(),
-        hint: None,
-        lost: None,
-        at: "2026-01-01T00:00:00Z".into(),
-    };
+    let failure = problem();
     folder.catalog.fail(NAME, 3, &failure).unwrap();
     assert_eq!(folder.states(), "1 live, 3 failed");
     let failed = folder
@@ -165,6 +170,121 @@ fn modules_that_nothing_needs_are_not_kept_for_ever() {
     folder.catalog.module("digest-1").unwrap();
     folder.catalog.module("reload-59").unwrap();
     folder.catalog.module("reload-0").unwrap_err();
+}
+
+/// What the crash sweep takes for granted.
+#[test]
+fn every_commit_is_on_the_disk_before_it_is_reported() {
+    let folder = Folder::new();
+    let setting = |name: &str| -> i64 {
+        let work =
+            |connection: &Connection| connection.pragma_query_value(None, name, |row| row.get(0));
+        folder.catalog.read(work).unwrap()
+    };
+    // FULL is 2.
+    assert_eq!(setting("synchronous"), 2);
+}
+
+#[test]
+fn a_catalog_whose_file_was_deleted_or_replaced_is_written_again_as_it_was() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    assert!(!folder.catalog.keep_in_place().unwrap());
+    let file = folder.folder.path().join(FILE);
+    std::fs::remove_file(&file).unwrap();
+    assert!(folder.catalog.keep_in_place().unwrap());
+    assert!(!folder.catalog.keep_in_place().unwrap());
+    folder.add(2, GenerationState::Building);
+    let other = folder.folder.path().join("other");
+    std::fs::write(&other, "another file").unwrap();
+    std::fs::rename(other, &file).unwrap();
+    assert!(folder.catalog.keep_in_place().unwrap());
+    let found = std::fs::read_to_string(folder.folder.path().join("catalog.db.found"));
+    assert_eq!(found.unwrap(), "another file");
+    folder.add(3, GenerationState::Building);
+    assert_eq!(folder.states(), "1 live, 3 building");
+}
+
+#[test]
+fn a_damaged_catalog_is_named_with_what_to_do() {
+    for damage in [0..100_usize, 4096..8192] {
+        let folder = Folder::new();
+        folder.add(1, GenerationState::Live);
+        let Folder { folder, catalog } = folder;
+        drop(catalog);
+        let file = folder.path().join(FILE);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[damage].fill(0xAA);
+        std::fs::write(&file, bytes).unwrap();
+        let error = Catalog::open(folder.path()).unwrap_err();
+        assert!(matches!(error, CatalogError::Damaged { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("catalog.db is damaged"),
+            "{error}"
+        );
+        assert!(error.hint().contains("move it away"));
+    }
+}
+
+#[test]
+fn a_catalog_of_the_format_before_is_brought_up() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    let old = |connection: &Connection| {
+        connection.execute_batch(
+            "ALTER TABLE generations DROP COLUMN made; ALTER TABLE generations DROP COLUMN incident;
+             PRAGMA user_version = 1;",
+        )
+    };
+    folder.catalog.read(old).unwrap();
+    assert_eq!(folder.states(), "1 live");
+    let history = |folder: &Folder| folder.catalog.file_history(NAME, 1).unwrap();
+    assert_eq!(history(&folder), FileHistory::default());
+    folder.catalog.file_opened(NAME, 1).unwrap();
+    assert!(history(&folder).made);
+}
+
+#[test]
+fn a_file_is_damaged_until_it_was_opened_and_keeps_its_place_in_life() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.catalog.file_opened(NAME, 1).unwrap();
+    folder.catalog.file_damaged(NAME, 1, &problem()).unwrap();
+    assert_eq!(folder.states(), "1 live");
+    let history = folder.catalog.file_history(NAME, 1).unwrap();
+    assert!(history.made && history.damaged);
+    folder.catalog.file_opened(NAME, 1).unwrap();
+    assert!(!folder.catalog.file_history(NAME, 1).unwrap().damaged);
+}
+
+#[test]
+fn an_incident_is_answered_once_however_it_is_worded_and_whatever_became_of_the_answer() {
+    let folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    let incident = |checkpoint| Incident {
+        generation: 1,
+        checkpoint,
+        problem: problem(),
+    };
+    let is_answered = |checkpoint| {
+        let known = folder.catalog.is_answered(NAME, &incident(checkpoint));
+        known.unwrap()
+    };
+    assert!(!is_answered(500));
+    let definition = fixture::definition();
+    let new = NewGeneration {
+        definition: &definition,
+        digest: "digest",
+        file: "file",
+        state: GenerationState::Building,
+        purpose: Purpose::Promote,
+        started_from: None,
+        incident: Some(&incident(500)),
+    };
+    let number = folder.catalog.add(&new).unwrap();
+    assert!(is_answered(500) && !is_answered(600));
+    folder.catalog.retire(NAME, number).unwrap();
+    assert!(is_answered(500));
 }
 
 #[test]

@@ -96,6 +96,9 @@ fn render(comparison: &Comparison, out: &mut impl Write) -> io::Result<()> {
         comparison.other,
         comparison.other_version
     )?;
+    if let Some(set_aside) = &comparison.set_aside {
+        writeln!(out, "note: {}", printable(set_aside))?;
+    }
     let tables = &comparison.difference.tables;
     tables.iter().try_for_each(|table| render_table(table, out))
 }

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the events that a projection could not apply.
-    List(operate::Arguments),
+    List(List),
     /// Show one of them: the event, and each attempt with what the module logged.
     Show(One),
     /// Try an event again, and what is held behind it; without a sequence, all of them in their order.
@@ -31,9 +31,41 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    common: operate::Arguments,
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Whose dead letters.
+#[derive(Debug, Args)]
+struct Of {
+    /// Those of this generation, by its number in `foldline status NAME`; of the live one unless given.
+    #[arg(long, value_name = "N")]
+    generation: Option<u32>,
+}
+
+impl Of {
+    /// As a parameter of a request.
+    fn parameter(&self) -> String {
+        let generation = self.generation;
+        generation.map_or_else(String::new, |number| format!("?generation={number}"))
+    }
+
+    /// As an argument of a command.
+    fn argument(&self) -> String {
+        let generation = self.generation;
+        generation.map_or_else(String::new, |number| format!(" --generation {number}"))
+    }
+}
+
+#[derive(Debug, Args)]
 struct One {
     #[command(flatten)]
     common: operate::Arguments,
+    #[command(flatten)]
+    of: Of,
     /// The event's sequence.
     sequence: u64,
 }
@@ -42,18 +74,20 @@ struct One {
 struct Retry {
     #[command(flatten)]
     common: operate::Arguments,
+    #[command(flatten)]
+    of: Of,
     /// The event's sequence.
     sequence: Option<u64>,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     match &arguments.command {
-        Command::List(common) => list(common),
+        Command::List(list) => show_list(list),
         Command::Show(one) => show(one),
-        Command::Discard(one) => settle(&one.common, one.sequence, "discard"),
-        Command::Retry(Retry { common, sequence }) => match sequence {
-            Some(sequence) => settle(common, *sequence, "retry"),
-            None => retry_all(common),
+        Command::Discard(one) => settle(&one.common, &one.of, one.sequence, "discard"),
+        Command::Retry(retry) => match retry.sequence {
+            Some(sequence) => settle(&retry.common, &retry.of, sequence, "retry"),
+            None => retry_all(&retry.common, &retry.of),
         },
     }
 }
@@ -62,9 +96,9 @@ fn client(common: &operate::Arguments) -> Client {
     Client::new(&common.host)
 }
 
-fn list(common: &operate::Arguments) -> Result<(), CliError> {
+fn show_list(List { common, of }: &List) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    let answer = client(common).get(&path(&common.name, "dead-letters"))?;
+    let answer = client(common).get(&of_list(common, of))?;
     if common.json {
         return Ok(writeln!(stdout, "{}", answer.json())?);
     }
@@ -87,6 +121,10 @@ fn list(common: &operate::Arguments) -> Result<(), CliError> {
     Ok(writeln!(stdout, "{}", shown(&rows))?)
 }
 
+fn of_list(common: &operate::Arguments, of: &Of) -> String {
+    path(&common.name, "dead-letters") + &of.parameter()
+}
+
 fn state(letter: &DeadLetterSummary) -> &'static str {
     if letter.held { "held" } else { "skipped" }
 }
@@ -97,6 +135,7 @@ fn first_line(text: &str) -> &str {
 
 fn show(one: &One) -> Result<(), CliError> {
     let path = path(&one.common.name, &format!("dead-letters/{}", one.sequence));
+    let path = path + &one.of.parameter();
     let answer = client(&one.common).get(&path)?;
     if one.common.json {
         return Ok(writeln!(io::stdout().lock(), "{}", answer.json())?);
@@ -147,8 +186,8 @@ fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
 }
 
 /// Each of them in turn; those that an earlier one took with it are not there any more.
-fn retry_all(common: &operate::Arguments) -> Result<(), CliError> {
-    let answer = client(common).get(&path(&common.name, "dead-letters"))?;
+fn retry_all(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
+    let answer = client(common).get(&of_list(common, of))?;
     let letters: Vec<DeadLetterSummary> = answer.parse()?;
     if letters.is_empty() {
         let detail = format!("{} has no dead letters", common.name);
@@ -156,13 +195,19 @@ fn retry_all(common: &operate::Arguments) -> Result<(), CliError> {
     }
     let mut result = Ok(());
     for letter in letters {
-        result = settle(common, letter.sequence, "retry").and(result);
+        result = settle(common, of, letter.sequence, "retry").and(result);
     }
     result
 }
 
-fn settle(common: &operate::Arguments, sequence: u64, action: &str) -> Result<(), CliError> {
+fn settle(
+    common: &operate::Arguments,
+    of: &Of,
+    sequence: u64,
+    action: &str,
+) -> Result<(), CliError> {
     let path = path(&common.name, &format!("dead-letters/{sequence}/{action}"));
+    let path = path + &of.parameter();
     let answer = client(common).post(&path, &[])?;
     let outcome: Outcome = answer.parse()?;
     let mut stdout = io::stdout().lock();
@@ -177,8 +222,9 @@ fn settle(common: &operate::Arguments, sequence: u64, action: &str) -> Result<()
             common.name
         ))
         .hint(format!(
-            "`foldline dead-letters show {} {sequence}` shows why",
-            common.name
+            "`foldline dead-letters show {} {sequence}{}` shows why",
+            common.name,
+            of.argument()
         ))),
         _ => Ok(()),
     }

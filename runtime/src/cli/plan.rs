@@ -68,6 +68,9 @@ fn render(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
             line(name, &value)?;
         }
     }
+    for warning in &plan.warnings {
+        line("warning", warning)?;
+    }
     let file = plan.module.as_ref().and_then(|module| module.file.as_ref());
     if plan.verdict == "start" {
         line("to do it", "copy the file into the modules folder")?;

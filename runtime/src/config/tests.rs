@@ -187,8 +187,8 @@ fn values_of_the_wrong_kind_are_named_with_their_line() {
             "line 2: unknown variant `loud`, expected one of `error`, `warn`",
         ),
         (
-            "[projection.a]\non_lost_events = 'rebuild'",
-            "line 2: unknown variant `rebuild`, expected `halt` or `accept`",
+            "[projection.a]\non_lost_events = 'skip'",
+            "line 2: unknown variant `skip`, expected one of `halt`, `accept`, `rebuild`",
         ),
         (
             "[projection.a]\nstart = 'end'",

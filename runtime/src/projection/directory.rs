@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -34,18 +35,43 @@ pub struct GenerationEntry {
 }
 
 /// Where a committed read model lies and what is in it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ReadModelFile {
     /// SQLite database file.
     pub path: PathBuf,
     /// Its tables.
     pub definition: Definition,
+    /// Damage that a reader has come upon.
+    damage: Mutex<Option<String>>,
+}
+
+impl ReadModelFile {
+    /// The file at `path`, which holds the tables of this definition.
+    pub fn new(path: PathBuf, definition: Definition) -> Self {
+        Self {
+            path,
+            definition,
+            damage: Mutex::default(),
+        }
+    }
+
+    /// A reader has come upon damage: whoever writes the file is to stop.
+    pub fn found_damage(&self, what: &str) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.get_or_insert_with(|| what.to_owned());
+    }
+
+    /// The damage that readers have come upon since the last call.
+    pub fn take_damage(&self) -> Option<String> {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.take()
+    }
 }
 
 impl Entry {
     /// The status of the whole projection.
     pub fn status(&self) -> Status {
-        let mut status = self.live.status.borrow().clone();
+        let mut status = self.live.status();
         let all = self.others.iter().chain([&self.live]);
         status.generations = all.map(GenerationEntry::generation).collect();
         status
@@ -69,7 +95,13 @@ impl Entry {
 
 impl GenerationEntry {
     fn generation(&self) -> Generation {
-        Generation::of(&self.record, &self.status.borrow())
+        Generation::of(&self.record, &self.status())
+    }
+
+    /// Its own status, as it is now.
+    fn status(&self) -> Status {
+        let status = self.status.borrow().clone();
+        status.seen(Instant::now())
     }
 }
 

@@ -75,21 +75,32 @@ fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
 }
 
 /// The only parameter of a command.
-pub(super) fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
+fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, HttpProblem> {
+    parameters(uri, [name]).map(|[value]| value)
+}
+
+/// The parameters of these names, each at most once and no others.
+pub(super) fn parameters<const N: usize>(
+    uri: &Uri,
+    names: [&str; N],
+) -> Result<[Option<String>; N], HttpProblem> {
+    let mut values = [const { None }; N];
     let query = uri.query().unwrap_or_default();
-    if query.is_empty() {
-        return Ok(None);
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let known = part.split_once('=').and_then(|(key, text)| {
+            let place = names.iter().position(|name| *name == key)?;
+            values[place].is_none().then_some((place, text))
+        });
+        let Some((place, text)) = known else {
+            let there_is = names.map(|name| format!("{name}=…")).join(" and ");
+            return Err(
+                HttpProblem::bad_request(format!("{query:?} is not understood"))
+                    .hint(format!("there is only {there_is}")),
+            );
+        };
+        values[place] = Some(decoded(text)?);
     }
-    let text = query
-        .split_once('=')
-        .filter(|(key, text)| *key == name && !text.contains('&'));
-    let Some((_, text)) = text else {
-        return Err(
-            HttpProblem::bad_request(format!("{query:?} is not understood"))
-                .hint(format!("there is only {name}=…")),
-        );
-    };
-    decoded(text).map(Some)
+    Ok(values)
 }
 
 /// A number from 1 on.

@@ -1,5 +1,6 @@
-//! Dead letters of what is served: `/v1/projections/{name}/dead-letters`.
+//! Dead letters: `/v1/projections/{name}/dead-letters`, of what is served, or with `?generation=N` of another generation.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -11,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::commands::{parameter, problem};
+use super::commands::{parameters, problem};
+use super::read::failed;
 use super::target::{entry, not_open, segment};
 use super::{HttpProblem, QueryState};
 use crate::event::{Sequence, Timestamp};
+use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::requests::Action;
 use crate::store::dead_letters::{Attempt, DeadLetter};
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
@@ -123,11 +126,11 @@ pub(super) async fn list(
     State(state): State<QueryState>,
     uri: Uri,
 ) -> Result<Json<Vec<DeadLetterSummary>>, HttpProblem> {
-    let after = parameter(&uri, "after")?;
+    let [after, generation] = parameters(&uri, ["after", "generation"])?;
     let after = after.map(|text| number("after", &text)).transpose()?;
     let after = after.unwrap_or(0);
     let read = move |reader: &Reader, limits| reader.dead_letters(after, LIST_MAX, limits);
-    let letters = on_file(&state, &uri, read).await?;
+    let letters = on_file(&state, &uri, generation, read).await?;
     Ok(Json(letters.iter().map(DeadLetterSummary::from).collect()))
 }
 
@@ -137,8 +140,9 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Json<DeadLetterDetails>, HttpProblem> {
     let sequence = sequence(&uri)?;
+    let [generation] = parameters(&uri, ["generation"])?;
     let read = move |reader: &Reader, limits| reader.dead_letter(sequence, limits);
-    let found = on_file(&state, &uri, read).await?;
+    let found = on_file(&state, &uri, generation, read).await?;
     let (letter, held) = found.ok_or_else(|| {
         let detail = format!("there is no dead letter {sequence}");
         HttpProblem::not_found(detail).hint("…/dead-letters lists those there are")
@@ -160,7 +164,12 @@ pub(super) async fn settle(
             return Err(HttpProblem::not_found(detail).hint("there are retry and discard"));
         }
     };
-    let command = Command::DeadLetter { sequence, action };
+    let [generation] = parameters(&uri, ["generation"])?;
+    let command = Command::DeadLetter {
+        sequence,
+        action,
+        generation: generation_number(generation)?,
+    };
     let outcome = state.supervision.command(&name, command).await;
     outcome.map(Json).map_err(|error| problem(&error))
 }
@@ -176,16 +185,51 @@ fn number(what: &str, text: &str) -> Result<u64, HttpProblem> {
     })
 }
 
-/// Reads the file of the generation that is served, on a thread that may block.
+/// `?generation=N`
+fn generation_number(text: Option<String>) -> Result<Option<u32>, HttpProblem> {
+    let parsed = text.map(|text| {
+        text.parse().map_err(|_| {
+            HttpProblem::bad_request(format!("generation={text} is no generation's number"))
+                .hint("…/v1/projections/NAME lists the generations with their numbers")
+        })
+    });
+    parsed.transpose()
+}
+
+/// The file of the generation that is asked for, or is served; whether it is served.
+fn file_of(
+    entry: &Entry,
+    generation: Option<u32>,
+) -> Result<(&Arc<ReadModelFile>, bool), HttpProblem> {
+    let is_asked = |one: &&GenerationEntry| generation == Some(one.record.number);
+    let Some(number) = generation.filter(|_| !is_asked(&&entry.live)) else {
+        let file = entry.read_model().ok_or_else(|| not_open(entry))?;
+        return Ok((file, true));
+    };
+    let found = entry.others.iter().find(is_asked);
+    let file = found.and_then(|other| other.read_model.get());
+    let file = file.ok_or_else(|| {
+        let name = &entry.live.record.definition.name;
+        HttpProblem::not_found(format!("projection {name} has no generation {number}"))
+            .hint("…/v1/projections/NAME lists the generations with their numbers")
+    })?;
+    Ok((file, false))
+}
+
+/// Reads the file of a generation, on a thread that may block.
 async fn on_file<T: Send + 'static>(
     state: &QueryState,
     uri: &Uri,
+    generation: Option<String>,
     read: impl FnOnce(&Reader, ReadLimits) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, HttpProblem> {
     let name = segment(uri, 2)?;
     let entry = entry(&state.directory, &name)?;
-    let file = entry.read_model().ok_or_else(|| not_open(&entry))?;
-    let turn = state.served.turn(file).await?;
+    let (file, is_served) = file_of(&entry, generation_number(generation)?)?;
+    let turn = match is_served {
+        true => state.served.turn(file).await?,
+        false => state.served.turn_beside(file).await?,
+    };
     let limits = ReadLimits {
         deadline: Instant::now() + READ_TIME_MAX,
         bytes_max: 0,
@@ -194,5 +238,5 @@ async fn on_file<T: Send + 'static>(
     let read = work
         .await
         .map_err(|_| HttpProblem::internal("the read failed; see the host's log"))?;
-    read.map_err(|error| HttpProblem::internal(error.to_string()))
+    read.map_err(|error| failed(&error, file))
 }

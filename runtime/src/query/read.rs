@@ -15,6 +15,7 @@ use super::target::Target;
 use super::{HttpProblem, QueryState, etag, freshness};
 use crate::definition::Column;
 use crate::event::Sequence;
+use crate::projection::directory::ReadModelFile;
 use crate::store::Checkpoint;
 use crate::store::sqlite::reader::{Page, ReadError, ReadLimits, Reader, Select};
 
@@ -144,7 +145,7 @@ impl Read<'_> {
             let checkpoint = self
                 .reader
                 .checkpoint(limits)
-                .map_err(|error| failed(&error))?;
+                .map_err(|error| failed(&error, &self.target.file))?;
             let etag = etag::of(&self.target.file, checkpoint.as_ref());
             if etag::known(&request.headers, &etag) {
                 self.fresh(checkpoint.as_ref())?;
@@ -157,7 +158,7 @@ impl Read<'_> {
         }
         let table = self.target.table();
         let page = self.reader.select(table, &self.query.select, limits);
-        let page = page.map_err(|error| failed(&error))?;
+        let page = page.map_err(|error| failed(&error, &self.target.file))?;
         self.fresh(page.checkpoint.as_ref())?;
         let body = self.served.sending(self.body(request, &page)?)?;
         Ok(self.respond(StatusCode::OK, page.checkpoint.as_ref(), body))
@@ -223,9 +224,17 @@ fn no_row(uri: &Uri, sequence: Sequence) -> HttpProblem {
         .hint("to read what you have just published, pass min_sequence= with the sequence of its acknowledgement")
 }
 
-fn failed(error: &ReadError) -> HttpProblem {
+/// What a client is told; damage is told to the file's writer as well.
+pub(super) fn failed(error: &ReadError, file: &ReadModelFile) -> HttpProblem {
     let detail = error.to_string();
     match error {
+        ReadError::Damaged { reason, .. } => {
+            file.found_damage(reason);
+            let name = &file.definition.name;
+            HttpProblem::internal(detail).hint(format!(
+                "other rows may still be read; `foldline rebuild {name}` builds it again from the stream"
+            ))
+        }
         ReadError::Sqlite { .. } => {
             tracing::error!(error = %detail, "a read model cannot be read");
             HttpProblem::internal(detail).hint("see the host's log and the projection's status")

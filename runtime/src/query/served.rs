@@ -39,6 +39,16 @@ struct OpenFile {
     turns: Arc<Semaphore>,
 }
 
+impl OpenFile {
+    fn new(file: &Arc<ReadModelFile>) -> Arc<Self> {
+        Arc::new(Self {
+            file: file.clone(),
+            reader: Arc::new(Reader::new(&file.path)),
+            turns: Arc::new(Semaphore::new(READS_PER_FILE_MAX)),
+        })
+    }
+}
+
 /// A reader, and the right to use it.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -71,7 +81,15 @@ impl Default for Served {
 impl Served {
     /// Waits for a turn to read a file that is served.
     pub(super) async fn turn(&self, file: &Arc<ReadModelFile>) -> Result<Turn, HttpProblem> {
-        let open = self.open(file);
+        self.turn_on(self.open(file)).await
+    }
+
+    /// The same for a file that is not served: its connection is closed when it was read.
+    pub(super) async fn turn_beside(&self, file: &Arc<ReadModelFile>) -> Result<Turn, HttpProblem> {
+        self.turn_on(OpenFile::new(file)).await
+    }
+
+    async fn turn_on(&self, open: Arc<OpenFile>) -> Result<Turn, HttpProblem> {
         let both = async {
             // First the file's turn: whoever waits for a busy file must not hold a turn of the host.
             let file = open.turns.clone().acquire_owned().await;
@@ -117,11 +135,7 @@ impl Served {
         {
             return open.clone();
         }
-        let open = Arc::new(OpenFile {
-            file: file.clone(),
-            reader: Arc::new(Reader::new(&file.path)),
-            turns: Arc::new(Semaphore::new(READS_PER_FILE_MAX)),
-        });
+        let open = OpenFile::new(file);
         readers.insert(name.clone(), open.clone());
         open
     }

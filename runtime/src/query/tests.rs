@@ -12,6 +12,7 @@ use tower::ServiceExt as _;
 use super::{QueryState, router};
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::projection::directory::{Directory, Entry, GenerationEntry, ReadModelFile};
+use crate::projection::lag::{Behind, Waiting};
 use crate::projection::{State, Status};
 use crate::store::sqlite::reader::fixture::{Fixture, definition};
 use crate::supervisor::Supervision;
@@ -70,6 +71,8 @@ fn status(name: &str, state: State) -> Status {
         lag: 0,
         events_per_second: 0.0,
         arriving_per_second: 0.0,
+        behind: Behind::default(),
+        waiting: Waiting::default(),
         replay_rate: None,
         reloads: 0,
         promote: Default::default(),
@@ -100,6 +103,7 @@ fn entry(status: watch::Receiver<Status>, read_model: Option<ReadModelFile>) -> 
             retired: None,
             failure: None,
             replay_rate: None,
+            incident: None,
         }),
         status,
         read_model: Arc::new(read_model.map_or_else(OnceLock::new, |file| Arc::new(file).into())),
@@ -117,10 +121,7 @@ impl Host {
         let directory = Directory::default();
         directory.fill();
         let (status, receiver) = watch::channel(status("order-summary", State::Live));
-        let read_model = ReadModelFile {
-            path: fixture.path(),
-            definition: definition(),
-        };
+        let read_model = ReadModelFile::new(fixture.path(), definition());
         directory.insert("order-summary", entry(receiver, Some(read_model)));
         Self {
             fixture,

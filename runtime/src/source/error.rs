@@ -209,10 +209,10 @@ impl SourceError {
                 "make a stream with limits retention that sources or mirrors it, and name that in [projection.NAME] stream"
             }
             Self::StreamReplaced { .. } | Self::StreamWentBack { .. } => {
-                "if the stream was replaced on purpose, stop the host and move this projection's data folder away to build it again"
+                "restore the stream, or, if it was replaced on purpose, build the read model from the stream as it is now: `foldline rebuild NAME`, or [projection.NAME] on_lost_events = \"rebuild\""
             }
             Self::EventsLost { .. } => {
-                "restore the stream's history, or go on without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always"
+                "restore the stream's history, or go on without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always; `foldline rebuild NAME` builds the read model from what is left"
             }
             Self::Interrupted { .. } => {
                 "nothing to do: reading starts again from the checkpoint by itself"

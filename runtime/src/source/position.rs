@@ -28,6 +28,8 @@ pub enum OnLostEvents {
     Halt,
     /// It goes on with the oldest event that is left, and says what is missing.
     Accept,
+    /// It stops, and is built again from the stream as it is now; also where the stream was replaced or went back.
+    Rebuild,
 }
 
 /// Where reading goes on.
@@ -156,7 +158,7 @@ fn go_on(
 ) -> Result<Resume, SourceError> {
     let lost = match (not_lost(stream, next, state.first_sequence), on_lost) {
         (Ok(()), _) => None,
-        (Err(error), OnLostEvents::Halt) => return Err(error),
+        (Err(error), OnLostEvents::Halt | OnLostEvents::Rebuild) => return Err(error),
         (Err(error), OnLostEvents::Accept) => error.lost(),
     };
     Ok(Resume {

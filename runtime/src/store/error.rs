@@ -31,6 +31,20 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// What the file holds is no read model any more.
+    #[error("the read model's file {file} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What was noticed.
+        reason: String,
+    },
+    /// The file was there, and is not any more.
+    #[error("the read model's file {file} is missing: it was deleted or moved away")]
+    Missing {
+        /// The file.
+        file: String,
+    },
     /// A real that is not a number. No database keeps one, and none is equal to itself.
     #[error("column {table}.{column} was given a real that is not a number (NaN)")]
     NotANumber {
@@ -48,7 +62,7 @@ pub enum StoreError {
     /// The store was used after a commit that failed.
     #[error("the commit before this one failed")]
     Gone,
-    /// The database itself failed: full disk, no permission, damaged file.
+    /// The database itself failed: full disk, no permission, a disk that does not take what is written.
     #[error("{file}: {source}")]
     Sqlite {
         /// The file.
@@ -72,7 +86,20 @@ impl StoreError {
         Self::WrongFile { file, reason }
     }
 
+    pub(crate) fn damaged(file: &Path, reason: impl Into<String>) -> Self {
+        let (file, reason) = (file.display().to_string(), reason.into());
+        Self::Damaged { file, reason }
+    }
+
+    pub(crate) fn missing(file: &Path) -> Self {
+        let file = file.display().to_string();
+        Self::Missing { file }
+    }
+
     pub(super) fn sqlite(file: &Path, source: rusqlite::Error) -> Self {
+        if tells_damage(&source) {
+            return Self::damaged(file, source.to_string());
+        }
         let file = file.display().to_string();
         Self::Sqlite { file, source }
     }
@@ -82,6 +109,22 @@ impl StoreError {
         Self::Io { file, source }
     }
 
+    /// What it is called in every status, answer and log line: these words stay the same.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } => DAMAGED,
+            Self::Missing { .. } => MISSING,
+            Self::WrongFile { .. } => WRONG,
+            Self::Sqlite { source, .. } => sqlite_code(source.sqlite_error_code()),
+            Self::Io { source, .. } => io_code(source.kind()),
+            Self::CheckpointMoved { .. }
+            | Self::NotANumber { .. }
+            | Self::RollBackFirst
+            | Self::Thread(_)
+            | Self::Gone => "store",
+        }
+    }
+
     /// What the person can do.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -89,8 +132,9 @@ impl StoreError {
                 "let one host only use this data folder; the one that started last goes on"
             }
             Self::WrongFile { .. } => {
-                "move the file away to build the read model again from the stream, or give the module a higher version"
+                "`foldline rebuild NAME` builds the read model again from the stream, in a file of its own; or put the right file back, or give the module a higher version"
             }
+            Self::Damaged { .. } | Self::Missing { .. } => REBUILD,
             Self::NotANumber { .. } => {
                 "make the projection check its division or parsing, or make the column nullable and write null"
             }
@@ -106,15 +150,30 @@ impl StoreError {
     }
 }
 
+/// The code of a file whose content is no read model any more.
+pub const DAMAGED: &str = "read_model_damaged";
+
+/// The code of a file that is gone.
+pub const MISSING: &str = "read_model_missing";
+
+/// The code of a file that holds another read model, or something else.
+pub const WRONG: &str = "read_model_wrong";
+
+/// Whether SQLite found that a file's content is not what it wrote.
+pub(crate) fn tells_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    let code = error.sqlite_error_code();
+    matches!(code, Some(Code::DatabaseCorrupt | Code::NotADatabase))
+}
+
+const REBUILD: &str = "`foldline rebuild NAME` builds it again from the stream and puts it in the place of this one; \
+                       `foldline rollback NAME` goes back to the generation on standby, if there is one; or put the file back";
 const FILL: &str = "free some disk space; the projection goes on from its checkpoint";
 const ALLOW: &str = "let the host's user write to the data folder, or choose another one with [store] dir or --data";
 
 fn sqlite_hint(code: Option<rusqlite::ErrorCode>) -> &'static str {
     use rusqlite::ErrorCode as Code;
     match code {
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
-            "the file is damaged: move it away, and the read model is built again from the stream"
-        }
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
             "another program is writing to the file: end it"
         }
@@ -123,6 +182,25 @@ fn sqlite_hint(code: Option<rusqlite::ErrorCode>) -> &'static str {
         _ => {
             "check the disk; the projection goes on from its checkpoint when the file can be used again"
         }
+    }
+}
+
+fn sqlite_code(code: Option<rusqlite::ErrorCode>) -> &'static str {
+    use rusqlite::ErrorCode as Code;
+    match code {
+        Some(Code::DiskFull) => "disk_full",
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => "disk_read_only",
+        Some(Code::SystemIoFailure) => "disk_failed",
+        _ => "store",
+    }
+}
+
+fn io_code(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind as Kind;
+    match kind {
+        Kind::StorageFull | Kind::QuotaExceeded => "disk_full",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "disk_read_only",
+        _ => "disk_failed",
     }
 }
 

@@ -18,6 +18,7 @@ use crate::value::{Row, Value};
 
 mod checkpoint;
 pub mod compare;
+mod damage;
 mod dead_letters;
 mod file;
 mod meta;
@@ -25,7 +26,9 @@ pub mod reader;
 mod row;
 mod schema;
 
-pub(super) use file::remove_with_companions;
+pub(crate) use damage::{first_damage, look_through, sequence_of};
+pub(crate) use file::remove_with_companions as remove;
+pub(super) use file::{beside, remove_with_companions};
 pub use meta::{Meta, read_meta};
 use schema::Statements;
 

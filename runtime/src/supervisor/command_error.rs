@@ -34,6 +34,16 @@ pub enum CommandError {
         /// Why.
         failure: String,
     },
+    /// The file of what is asked for cannot be read.
+    #[error("version {version} of {name} cannot be used: {reason}")]
+    Broken {
+        /// The projection.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// What is wrong with the file.
+        reason: String,
+    },
     /// It has still to catch up.
     #[error("version {version} of {name} is not there yet: {lag} events are left to read")]
     NotCaughtUp {
@@ -139,6 +149,14 @@ pub enum CommandError {
         /// Why.
         reason: String,
     },
+    /// It has no generation of this number.
+    #[error("projection {name} has no generation {generation}")]
+    NoGeneration {
+        /// The projection.
+        name: String,
+        /// As asked for.
+        generation: u32,
+    },
     /// No event of this sequence is set aside.
     #[error("projection {name} has no dead letter {sequence}")]
     NoDeadLetter {
@@ -193,6 +211,9 @@ impl CommandError {
             Self::BuildFailed { .. } => {
                 "put a corrected module into the modules folder: it is built in place of this one"
             }
+            Self::Broken { .. } => {
+                "`foldline rebuild` builds it again from the stream, in a file of its own"
+            }
             Self::NotCaughtUp { .. } => "try again when `foldline status` shows it caught up",
             Self::NoStandby { .. } => {
                 "there is one after a promotion, unless standby = false; to run older code, give it a higher version"
@@ -216,6 +237,9 @@ impl CommandError {
             Self::Catalog(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Module { .. } => "put the module's file into the modules folder again",
+            Self::NoGeneration { name, .. } => {
+                return format!("`foldline status {name}` shows those there are");
+            }
             Self::NoDeadLetter { name, .. } => {
                 return format!("`foldline dead-letters list {name}` shows those there are");
             }
@@ -232,7 +256,10 @@ impl CommandError {
 
     /// Whether the name or the sequence was wrong, and nothing else.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::NoDeadLetter { .. })
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::NoDeadLetter { .. } | Self::NoGeneration { .. }
+        )
     }
 
     /// Whether it is the host that failed, not what was asked for.

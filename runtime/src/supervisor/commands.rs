@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::command_error::CommandError;
+use super::dead_letters::settle_dead_letter;
 use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
-use super::switch::answer;
+use super::switch::{Ahead, answer};
 use super::{Hosted, Projection, Supervisor};
-use crate::catalog::{GenerationState, Purpose};
+use crate::catalog::{GenerationState, Incident, Purpose};
 use crate::config::Projection as Settings;
 use crate::event::{Sequence, Timestamp};
 
@@ -22,9 +23,9 @@ enum Step {
 impl Supervisor {
     pub(super) fn command(&mut self, name: &str, command: &Command, reply: Reply) {
         let step = match command {
-            Command::Rebuild { from: None } => self.rebuild(name, None),
+            Command::Rebuild { from: None } => self.rebuild(name, None).map(Step::Done),
             Command::Rebuild { from: Some(from) } => match *from {
-                BuildFrom::Sequence(from) => self.rebuild(name, Some(from)),
+                BuildFrom::Sequence(from) => self.rebuild(name, Some(from)).map(Step::Done),
                 BuildFrom::Time(time) => return self.rebuild_since(name, time, reply),
             },
             Command::Promote => self
@@ -39,8 +40,17 @@ impl Supervisor {
                 };
                 self.comparable(name).map(|number| Step::Meet(number, aim))
             }
-            Command::DeadLetter { sequence, action } => {
-                return self.settle_dead_letter(name, *sequence, *action, reply);
+            Command::DeadLetter {
+                sequence,
+                action,
+                generation,
+            } => {
+                return match self.that_sets_aside(name, *generation) {
+                    Ok(hosted) => {
+                        settle_dead_letter(name, &hosted.requests, *sequence, *action, reply);
+                    }
+                    Err(error) => answer(Some(reply), Err(error)),
+                };
             }
             Command::Verify => self.verify(name),
             Command::Pause => self.pause(name, true),
@@ -71,7 +81,7 @@ impl Supervisor {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&Projection, CommandError> {
+    pub(super) fn find(&self, name: &str) -> Result<&Projection, CommandError> {
         self.projections.get(name).ok_or_else(|| self.unknown(name))
     }
 
@@ -107,10 +117,11 @@ impl Supervisor {
         if record.purpose == Purpose::Verify {
             return Err(CommandError::NothingToPromote { name: name() });
         }
-        let live = projection
-            .live()
-            .map_or(0, |live| live.progress.checkpoint());
-        let lag = live.saturating_sub(status.borrow().checkpoint);
+        built.usable()?;
+        let status = status.borrow();
+        let live = projection.live().map(Ahead::of);
+        let aim = live.map_or(0, |live| live.aim(record, &status));
+        let lag = aim.saturating_sub(status.checkpoint);
         // Nearer than that it comes up while the live one stands.
         if lag > NEAR_ENOUGH {
             return Err(CommandError::NotCaughtUp {
@@ -127,7 +138,9 @@ impl Supervisor {
         let none = || CommandError::NoStandby {
             name: name.to_owned(),
         };
-        Ok(standby.ok_or_else(none)?.record.number)
+        let standby = standby.ok_or_else(none)?;
+        standby.usable()?;
+        Ok(standby.record.number)
     }
 
     /// Number of the generation that the live one can be compared with.
@@ -146,7 +159,7 @@ impl Supervisor {
     }
 
     /// The live generation of a projection that builds nothing else.
-    fn buildable(&self, name: &str) -> Result<&Hosted, CommandError> {
+    pub(super) fn buildable(&self, name: &str) -> Result<&Hosted, CommandError> {
         let projection = self.running(name)?;
         if let Some(building) = projection.of_state(GenerationState::Building) {
             let version = building.record.version;
@@ -154,23 +167,6 @@ impl Supervisor {
             return Err(CommandError::Building { name, version });
         }
         projection.live().ok_or_else(|| self.unknown(name))
-    }
-
-    fn rebuild(&mut self, name: &str, from: Option<Sequence>) -> Result<Step, CommandError> {
-        let live = self.buildable(name)?;
-        let checkpoint = live.progress.checkpoint();
-        if let Some(from) = from.filter(|&from| from > checkpoint.max(1)) {
-            let name = name.to_owned();
-            return Err(CommandError::StartsLater {
-                name,
-                from,
-                checkpoint,
-            });
-        }
-        let number = self.build_live_again(name, live, Purpose::Promote, from)?;
-        self.follow(name)?;
-        let message = format!("{name} is being built again beside the live read model");
-        Ok(Step::Done(Outcome::said(message, Some(number))))
     }
 
     /// Asks the stream for the sequence of that time, and comes back with it.
@@ -205,28 +201,31 @@ impl Supervisor {
 
     fn verify(&mut self, name: &str) -> Result<Step, CommandError> {
         let live = self.buildable(name)?;
+        live.usable()?;
         let from = live.record.started_from;
-        let number = self.build_live_again(name, live, Purpose::Verify, from)?;
+        let number = self.build_again(name, live, Purpose::Verify, from, None)?;
         self.follow(name)?;
         let message =
             format!("{name} is being built again, to be compared with the live read model");
         Ok(Step::Done(Outcome::said(message, Some(number))))
     }
 
-    /// Enters a generation that the live one's module builds.
-    fn build_live_again(
+    /// Enters a generation that the same module builds as this one.
+    pub(super) fn build_again(
         &self,
         name: &str,
-        live: &Hosted,
+        same: &Hosted,
         purpose: Purpose,
         from: Option<Sequence>,
+        incident: Option<&Incident>,
     ) -> Result<u32, CommandError> {
-        let module = self.module(&live.record.digest);
+        let module = self.module(&same.record.digest);
         let module = module.map_err(|(reason, _)| CommandError::Module {
             name: name.to_owned(),
             reason,
         })?;
-        Ok(self.add(&module, GenerationState::Building, purpose, from)?)
+        let state = GenerationState::Building;
+        Ok(self.add(&module, state, purpose, from, incident)?)
     }
 
     fn pause(&mut self, name: &str, paused: bool) -> Result<Step, CommandError> {

@@ -161,7 +161,26 @@ impl Pair {
             other_version: self.other.version,
             at: telemetry::now(),
             difference: live.compare(other, examples, stopped)?,
+            set_aside: self.set_aside()?,
         })
+    }
+}
+
+impl Pair {
+    /// What either lacks because it was set aside, in words.
+    fn set_aside(&self) -> Result<Option<String>, CompareError> {
+        let mut found = Vec::new();
+        for (which, one) in [("live", &self.live), ("other", &self.other)] {
+            let (letters, keys) = one.snapshot.set_aside()?;
+            if letters > 0 {
+                found.push(format!(
+                    "the {which} one (generation {}) has {letters} dead letters and {keys} held keys",
+                    one.number
+                ));
+            }
+        }
+        let rows = "their events are not in its rows, so rows may differ for that reason alone";
+        Ok((!found.is_empty()).then(|| format!("{}: {rows}", found.join(", "))))
     }
 }
 
@@ -173,9 +192,11 @@ fn outcome(name: &str, found: Comparison) -> Outcome {
     };
     let (live, other) = (found.live_version, found.other_version);
     let sequence = found.difference.sequence;
+    let set_aside = found.set_aside.as_deref();
+    let set_aside = set_aside.map_or_else(String::new, |text| format!("; {text}"));
     Outcome {
         message: format!(
-            "versions {live} (live) and {other} of {name} {verdict} at sequence {sequence}"
+            "versions {live} (live) and {other} of {name} {verdict} at sequence {sequence}{set_aside}"
         ),
         generation: Some(found.other),
         comparison: Some(found),

@@ -1,49 +1,62 @@
-//! Dead letters: what operators ask for is handed to the live generation's loop, and its answer back.
+//! Dead letters: what operators ask for is handed to the generation's loop, and its answer back.
 
 use std::time::Duration;
 
-use super::Supervisor;
 use super::command_error::CommandError;
 use super::message::{Outcome, Reply};
 use super::switch::answer;
+use super::{Hosted, Supervisor};
 use crate::event::Sequence;
-use crate::projection::requests::{Action, NotSettled, Settled};
+use crate::projection::requests::{Action, NotSettled, Requests, Settled};
 
 /// How long an operator waits: for a commit, and for the held events of one key. One that cannot be taken up within
 /// that time, because the stream cannot be read, is not done later either.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 impl Supervisor {
-    /// Has a dead letter retried or discarded.
-    pub(super) fn settle_dead_letter(
+    /// The generation of this number, or the live one, as one that can be asked to try an event again.
+    pub(super) fn that_sets_aside(
         &self,
         name: &str,
-        sequence: Sequence,
-        action: Action,
-        mut reply: Reply,
-    ) {
-        let live = self.running(name);
-        let live = live.and_then(|projection| projection.live().ok_or_else(|| self.unknown(name)));
-        let settled = match live {
-            Ok(live) => live.requests.ask(sequence, action),
-            Err(error) => return answer(Some(reply), Err(error)),
+        generation: Option<u32>,
+    ) -> Result<&Hosted, CommandError> {
+        let projection = self.running(name)?;
+        let Some(number) = generation else {
+            return projection.live().ok_or_else(|| self.unknown(name));
         };
-        let name = name.to_owned();
-        tokio::spawn(async move {
-            let settled = tokio::select! {
-                // Nobody waits any more: what has not begun is not begun.
-                () = reply.closed() => return,
-                settled = tokio::time::timeout(ANSWER_WAIT, settled) => settled,
-            };
-            let outcome = match settled {
-                Ok(Ok(Ok(settled))) => Ok(outcome(&name, sequence, action, settled)),
-                Ok(Ok(Err(refused))) => Err(refusal(name, sequence, refused)),
-                // The run ended in between, or none could begin.
-                Ok(Err(_)) | Err(_) => Err(CommandError::NotNow { name, sequence }),
-            };
-            answer(Some(reply), outcome);
-        });
+        let mut all = projection.generations.iter();
+        let found = all.find(|hosted| hosted.record.number == number);
+        found.ok_or_else(|| CommandError::NoGeneration {
+            name: name.to_owned(),
+            generation: number,
+        })
     }
+}
+
+/// Has a dead letter retried or discarded.
+pub(super) fn settle_dead_letter(
+    name: &str,
+    requests: &Requests,
+    sequence: Sequence,
+    action: Action,
+    mut reply: Reply,
+) {
+    let settled = requests.ask(sequence, action);
+    let name = name.to_owned();
+    tokio::spawn(async move {
+        let settled = tokio::select! {
+            // Nobody waits any more: what has not begun is not begun.
+            () = reply.closed() => return,
+            settled = tokio::time::timeout(ANSWER_WAIT, settled) => settled,
+        };
+        let outcome = match settled {
+            Ok(Ok(Ok(settled))) => Ok(outcome(&name, sequence, action, settled)),
+            Ok(Ok(Err(refused))) => Err(refusal(name, sequence, refused)),
+            // The run ended in between, or none could begin.
+            Ok(Err(_)) | Err(_) => Err(CommandError::NotNow { name, sequence }),
+        };
+        answer(Some(reply), outcome);
+    });
 }
 
 fn refusal(name: String, sequence: Sequence, refused: NotSettled) -> CommandError {

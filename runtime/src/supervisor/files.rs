@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use super::Supervisor;
 use super::verdict::{self, Module, Present, Verdict};
-use crate::catalog::{CatalogError, GenerationState, NewGeneration, Purpose};
+use crate::catalog::{CatalogError, GenerationState, Incident, NewGeneration, Purpose};
 use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::guest::folder::Finding;
 use crate::store::folder::GenerationFile;
+use crate::store::{DAMAGED, WRONG};
+
+/// What to do about a file that the catalog does not know and that cannot be taken over.
+const UNKNOWN_FILE: &str = "move that file away: the read model is then taken over from another generation's file, or \
+                            built from the stream";
 
 /// A module file that passed every check.
 #[derive(Clone)]
@@ -149,7 +154,11 @@ impl Supervisor {
             }
             Err(error) => Verdict::Refused {
                 error: error.to_string(),
-                hint: error.hint().to_owned(),
+                // The catalog knows nothing of it, so there is nothing to rebuild.
+                hint: match error.code() {
+                    DAMAGED | WRONG => UNKNOWN_FILE.to_owned(),
+                    _ => error.hint().to_owned(),
+                },
             },
         }
     }
@@ -171,10 +180,12 @@ impl Supervisor {
         }
         match verdict {
             Verdict::Start if self.has_none(name) => {
-                self.add(module, GenerationState::Live, Purpose::Promote, None)?;
+                let (state, purpose) = (GenerationState::Live, Purpose::Promote);
+                self.add(module, state, purpose, None, None)?;
             }
             Verdict::Rebuild => {
-                self.add(module, GenerationState::Building, Purpose::Promote, None)?;
+                let (state, purpose) = (GenerationState::Building, Purpose::Promote);
+                self.add(module, state, purpose, None, None)?;
             }
             Verdict::Withdraw => self.withdraw(name)?,
             Verdict::Reload => self.reload(module)?,
@@ -232,6 +243,7 @@ impl Supervisor {
             state: GenerationState::Live,
             purpose: Purpose::Promote,
             started_from: None,
+            incident: None,
         })?;
         self.follow(name)
     }
@@ -243,6 +255,7 @@ impl Supervisor {
         state: GenerationState,
         purpose: Purpose,
         started_from: Option<Sequence>,
+        incident: Option<&Incident>,
     ) -> Result<u32, CatalogError> {
         let (definition, shared) = (&module.definition, &self.ground.shared);
         // A name that cannot be looked up is not taken for free.
@@ -257,6 +270,7 @@ impl Supervisor {
             state,
             purpose,
             started_from,
+            incident,
         })?;
         tracing::info!(
             projection = definition.name,

@@ -65,6 +65,8 @@ pub(super) enum Place {
     Reached,
     /// Both stand at the same sequence.
     Same,
+    /// Wherever it is: the live one is given up.
+    Any,
 }
 
 impl Meeting {
@@ -79,6 +81,9 @@ impl Meeting {
         }
         let [live, other] = &meeting.parties;
         let (at_live, at_other) = (live.progress.checkpoint(), other.progress.checkpoint());
+        if place == Place::Any {
+            return Ok(meeting);
+        }
         if at_other < at_live {
             other.come_up(at_live).await?;
         } else if at_live < at_other && place == Place::Same {

@@ -44,6 +44,8 @@ pub enum Command {
         sequence: Sequence,
         /// What is to become of it.
         action: Action,
+        /// Number of the generation that set it aside; the live one if none.
+        generation: Option<u32>,
     },
     /// Build the live read model again and compare the two; the outcome is in the projection's status.
     Verify,
@@ -113,6 +115,8 @@ pub(super) enum Message {
     },
     /// A building generation is at the heels of the live one.
     CaughtUp { projection: String, number: u32 },
+    /// A generation waits because of what became of its stream.
+    Halted { projection: String, number: u32 },
     /// A generation cannot go on by itself.
     Stuck {
         projection: String,

@@ -9,7 +9,9 @@ use super::verdict::Verdict;
 use super::{Message, Projection, Shared, Supervisor};
 use crate::catalog::GenerationState;
 use crate::config::{Projection as Settings, Promote};
+use crate::definition::Definition;
 use crate::guest::{GuestModule, LoadError};
+use crate::projection::poison::PoisonPolicy;
 use crate::source::{SourceError, position};
 
 /// What would become of a module file.
@@ -27,6 +29,9 @@ pub struct Plan {
     pub differences: Vec<String>,
     /// What has to be read for it, if something has.
     pub replay: Option<PlannedReplay>,
+    /// What should be known of the module before it runs, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What a module says of itself, and where it belongs.
@@ -86,6 +91,7 @@ impl Plan {
             module: None,
             differences: Vec::new(),
             replay: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -157,7 +163,17 @@ impl Supervisor {
             }),
             differences: differences.unwrap_or_default(),
             replay: None,
+            warnings: self.poison_warning(definition, settings),
         }
+    }
+
+    /// That no events can be held, where that is so.
+    fn poison_warning(&self, definition: &Definition, settings: &Settings) -> Vec<String> {
+        let limits = self.ground.shared.config.recovery.poison();
+        let (live, building) = (settings.on_poison, settings.on_poison_building);
+        let policy = PoisonPolicy::new(live, building, false, limits);
+        let warning = policy.warning(&definition.key);
+        warning.into_iter().map(str::to_owned).collect()
     }
 
     fn measured(&self, projection: Option<&Projection>) -> Measured {

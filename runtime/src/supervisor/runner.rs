@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::message::Message;
 use crate::batch::BatchLimits;
-use crate::catalog::{Catalog, GenerationRecord};
+use crate::catalog::{Catalog, GenerationRecord, GenerationState};
 use crate::config::Config;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
@@ -28,6 +28,7 @@ use crate::source::EventSource;
 use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
 use crate::store::folder::DataFolder;
+use crate::store::{OpenFiles, StoreError};
 
 mod look;
 mod prepare;
@@ -38,6 +39,9 @@ pub(super) const LATER: Duration = Duration::from_secs(10);
 
 /// After an attempt that ran this long the next failure starts again at the shortest back-off.
 const STEADY: Duration = Duration::from_secs(10);
+
+/// A loop that is about to end does so within this time after it closed its files.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// What all projections of a host have in common.
 pub struct Shared {
@@ -95,6 +99,8 @@ pub(super) struct Run {
 pub(super) struct Runner {
     run: Run,
     name: String,
+    /// What was logged last.
+    said: String,
 }
 
 impl std::ops::Deref for Runner {
@@ -109,7 +115,11 @@ impl Runner {
     /// A runner that has not started.
     pub(super) fn new(run: Run) -> Self {
         let name = run.record.definition.name.clone();
-        Self { run, name }
+        Self {
+            run,
+            name,
+            said: String::new(),
+        }
     }
 
     /// Runs until stopped; begins when `previous`, the last run of the same generation, has ended.
@@ -130,8 +140,9 @@ impl Runner {
             self.losses.stopped(failure.lost());
             let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
-            if wait.is_none() {
-                self.report(&failure).await;
+            if let Some(report) = self.report(&failure, wait) {
+                // A host that is stopping does not listen any more, and a new start finds the same.
+                let _not_heard = self.reports.send(report).await;
             }
             if !self.wait(wait.unwrap_or(Duration::MAX)).await {
                 backoff.reset();
@@ -154,15 +165,20 @@ impl Runner {
         );
     }
 
-    /// Says that it is not tried again by itself.
-    async fn report(&self, failure: &Failure) {
-        let report = Message::Stuck {
-            projection: self.name.clone(),
-            number: self.record.number,
-            failure: failure.into(),
-        };
-        // A host that is stopping does not listen any more, and a new start finds the same.
-        let _not_heard = self.reports.send(report).await;
+    /// What the supervisor is to know of a failure: that it is not tried again by itself, or what the stream is.
+    fn report(&self, failure: &Failure, wait: Option<Duration>) -> Option<Message> {
+        let (projection, number) = (self.name.clone(), self.record.number);
+        match (wait, failure) {
+            (None, _) => Some(Message::Stuck {
+                projection,
+                number,
+                failure: failure.into(),
+            }),
+            (_, Failure::Source(error)) if !error.may_pass() => {
+                Some(Message::Halted { projection, number })
+            }
+            _ => None,
+        }
     }
 
     /// Until the time is over, a new module arrives, an operator asks for something, or the projection is stopped;
@@ -182,8 +198,11 @@ impl Runner {
 
     /// When to try again: a loss that is accepted anyway does not wait for a person.
     fn retry(&self, failure: &Failure) -> Retry {
-        match (failure.lost(), self.on_lost_events()) {
-            (Some(_), OnLostEvents::Accept) => Retry::Soon,
+        let builds = self.record.state == GenerationState::Building;
+        match (failure.lost(), self.on_lost_events(), failure) {
+            (Some(_), OnLostEvents::Accept, _) => Retry::Soon,
+            // Nobody has a copy of what was only being built.
+            (_, _, Failure::Store(StoreError::Missing { .. })) if builds => Retry::Never,
             _ => failure.retry(),
         }
     }
@@ -192,14 +211,17 @@ impl Runner {
         self.shared.config.projection(&self.name).on_lost_events
     }
 
-    fn failed(&self, failure: &Failure, soon_again: bool) {
+    fn failed(&mut self, failure: &Failure, soon_again: bool) {
         let problem = Problem::from(failure);
+        // What the status knows may be of an earlier run, or of a first look at the file: neither was logged here.
         let known = self.progress.problem();
-        if known.is_some_and(|known| known.error == problem.error) {
+        let known = known.is_some_and(|known| known.error == problem.error);
+        if known && self.said == problem.error {
             tracing::debug!(projection = self.name, "still: {failure}");
         } else {
             let (code, hint) = (failure.code(), failure.hint());
             tracing::error!(projection = self.name, code, hint, "{failure}");
+            self.said.clone_from(&problem.error);
         }
         let state = if soon_again && !failure.needs_somebody() {
             State::Starting
@@ -218,24 +240,41 @@ impl Runner {
         }
         // Never given up half way: a run that ended must not still be opening the file.
         let store = self.open(module.clone()).await?;
-        let stop = self.stop.clone();
+        let files = OpenFiles::of(&self.shared.folder.path_of(&self.record.file));
+        let stop = self.stop.child_token();
         let task = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            task = self.prepare(store, module) => task?,
+            task = self.prepare(store, module, stop.clone()) => task?,
         };
-        self.supervise(task).await
+        self.supervise(task, &files, stop).await
     }
 
-    /// Runs the loop on its thread and looks at it now and then.
-    async fn supervise(&self, task: Task) -> Result<(), Failure> {
-        let stream = task.checkpoint.stream.clone();
+    /// Runs the loop on its thread and looks at it now and then; ends it where its files are not what they should be.
+    async fn supervise(
+        &self,
+        task: Task,
+        files: &OpenFiles,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
         let runtime = tokio::runtime::Handle::current();
-        let running = tokio::task::spawn_blocking(move || task.run(&runtime));
-        tokio::select! {
-            ended = running => {
-                ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())))
+        let mut running = tokio::task::spawn_blocking(move || task.run(&runtime));
+        let unfit = tokio::select! {
+            ended = &mut running => {
+                return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())));
             }
-            never = self.look(&stream) => match never {},
+            unfit = self.look(files) => unfit,
+        };
+        // A loop that ends closes its files, and SQLite deletes the log then: what it says itself counts.
+        if let Ok(ended) = tokio::time::timeout(ENDING, &mut running).await {
+            return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())));
+        }
+        stop.cancel();
+        // How it ends does not matter: nothing that it commits will be found again.
+        let _ended = running.await;
+        match self.stop.is_cancelled() {
+            // Whoever stopped it may have deleted the file.
+            true => Ok(()),
+            false => Err(unfit.into()),
         }
     }
 }

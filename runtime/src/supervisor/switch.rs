@@ -1,6 +1,7 @@
 //! How a generation takes the place of the live one: both stand still, the catalog is written, readers are shown the
 //! other one, both go on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,8 +12,10 @@ use super::compare::VERIFY_EXAMPLES;
 use super::meeting::{Apart, Meeting, Place};
 use super::message::{Aim, Message, Outcome, Reply};
 use super::projection::{Hosted, Projection, checkpoint};
-use crate::catalog::{GenerationState, Purpose};
+use super::succession::is_given_up;
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
+use crate::event::Sequence;
 use crate::projection::{State, Status};
 
 /// A generation is at the heels of the live one when it needs no longer than this to reach it: for that time the live
@@ -33,7 +36,7 @@ impl Supervisor {
         let Some(live) = projection.live() else {
             return;
         };
-        let live = live.progress.subscribe();
+        let live = Ahead::of(live);
         let verifying = projection.verifying;
         let building = projection
             .generations
@@ -49,21 +52,16 @@ impl Supervisor {
         self.watch(&projection.name, building, live, Duration::ZERO);
     }
 
-    fn watch(
-        &self,
-        name: &str,
-        building: &mut Hosted,
-        live: watch::Receiver<Status>,
-        after: Duration,
-    ) {
+    fn watch(&self, name: &str, building: &mut Hosted, live: Ahead, after: Duration) {
         let caught_up = Message::CaughtUp {
             projection: name.to_owned(),
             number: building.record.number,
         };
         let (status, reports) = (building.progress.subscribe(), self.ground.reports.clone());
+        let record = Arc::clone(&building.record);
         let watching = async move {
             tokio::time::sleep(after).await;
-            wait_until_near(live, status).await;
+            wait_until_near(live, status, &record).await;
             // Nobody listens any more when the host stops.
             let _not_heard = reports.send(caught_up).await;
         };
@@ -102,18 +100,20 @@ impl Supervisor {
             let busy = CommandError::Busy { name: name.into() };
             return self.not_done(name, number, busy, reply);
         }
-        let live = projection.live().map(Hosted::party);
-        let other = projection.numbered(number).map(|other| other.party());
-        let (Some(live), Some(other)) = (live, other) else {
+        let mut generations = projection.generations.iter();
+        let other = generations.find(|hosted| hosted.record.number == number);
+        let (Some(live), Some(other)) = (projection.live(), other) else {
             return;
         };
+        let place = match aim {
+            Aim::Switch if Ahead::of(live).is_given_up(&other.record) => Place::Any,
+            Aim::Switch => Place::Reached,
+            Aim::Compare { .. } => Place::Same,
+        };
+        let (live, other) = (live.party(), other.party());
         projection.meeting = true;
         let (projection, reports) = (name.to_owned(), self.ground.reports.clone());
         tokio::spawn(async move {
-            let place = match aim {
-                Aim::Switch => Place::Reached,
-                Aim::Compare { .. } => Place::Same,
-            };
             let met = Meeting::arrange(live, other, place).await;
             let message = Message::Met {
                 projection,
@@ -188,11 +188,13 @@ impl Supervisor {
         let (Some(live), Some(next)) = (projection.live(), next) else {
             return Err(CommandError::NothingToPromote { name: name.into() });
         };
+        next.usable()?;
         let shared = &self.ground.shared;
+        let given_up = Ahead::of(live).is_given_up(&next.record);
         // What readers see is what the files say, not what a status says.
         let of = |hosted: &Hosted| checkpoint(&shared.folder.path_of(&hosted.record.file));
         let (shown, at, version) = (of(live), of(next), next.record.version);
-        if at < shown {
+        if at < shown && !given_up {
             return Err(CommandError::Apart(Apart::Behind {
                 version,
                 at,
@@ -200,7 +202,8 @@ impl Supervisor {
             }));
         }
         let was = live.record.version;
-        let keep_standby = self.settings(name).standby;
+        // There is no going back to a file that cannot be read.
+        let keep_standby = self.settings(name).standby && live.broken().is_none();
         shared.catalog.make_live(name, number, keep_standby)?;
         self.follow(name)?;
         tracing::info!(
@@ -225,7 +228,7 @@ impl Supervisor {
         let Some(mut projection) = self.projections.remove(name) else {
             return;
         };
-        let live = projection.live().map(|live| live.progress.subscribe());
+        let live = projection.live().map(Ahead::of);
         if let (Some(live), Some(building)) = (live, projection.numbered(number))
             && building.record.state == GenerationState::Building
             && building.is_running()
@@ -243,15 +246,49 @@ pub(super) fn answer(reply: Option<Reply>, outcome: Result<Outcome, CommandError
     }
 }
 
+/// The live generation, as something that another one is to reach.
+pub(super) struct Ahead {
+    number: u32,
+    status: watch::Receiver<Status>,
+}
+
+impl Ahead {
+    pub(super) fn of(live: &Hosted) -> Self {
+        Self {
+            number: live.record.number,
+            status: live.progress.subscribe(),
+        }
+    }
+
+    /// Whether `next` need not reach it.
+    fn is_given_up(&self, next: &GenerationRecord) -> bool {
+        is_given_up(self.number, &self.status.borrow(), next)
+    }
+
+    /// The sequence that `next` has to reach before it takes its place: the live one's checkpoint, or the stream's end
+    /// where the live one is given up.
+    pub(super) fn aim(&self, next: &GenerationRecord, status: &Status) -> Sequence {
+        match self.is_given_up(next) {
+            true => status.last_sequence,
+            false => self.status.borrow().checkpoint,
+        }
+    }
+}
+
 /// Returns when the building generation would reach the live one within [`AT_HEELS`]; never, when one of them is gone.
-async fn wait_until_near(mut live: watch::Receiver<Status>, mut building: watch::Receiver<Status>) {
+async fn wait_until_near(
+    mut live: Ahead,
+    mut building: watch::Receiver<Status>,
+    record: &GenerationRecord,
+) {
     loop {
-        if is_near(&live.borrow_and_update(), &building.borrow_and_update()) {
+        live.status.mark_unchanged();
+        if is_near(&live, &building.borrow_and_update(), record) {
             return;
         }
         let changed = tokio::select! {
             changed = building.changed() => changed,
-            changed = live.changed() => changed,
+            changed = live.status.changed() => changed,
         };
         if changed.is_err() {
             std::future::pending::<()>().await;
@@ -259,9 +296,11 @@ async fn wait_until_near(mut live: watch::Receiver<Status>, mut building: watch:
     }
 }
 
-fn is_near(live: &Status, building: &Status) -> bool {
+fn is_near(live: &Ahead, building: &Status, record: &GenerationRecord) -> bool {
     let runs = matches!(building.status, State::CatchingUp | State::Live);
     let per_wait = building.events_per_second * AT_HEELS.as_secs_f64();
     let near = (per_wait as u64).clamp(*NEAR.start(), *NEAR.end());
-    runs && building.checkpoint + near >= live.checkpoint
+    // Nobody waits for one that is given up, so there is no need to hurry.
+    let near = if live.is_given_up(record) { 0 } else { near };
+    runs && building.checkpoint + near >= live.aim(record, building)
 }

@@ -100,7 +100,10 @@ fn only_remove_deletes_a_read_model() {
     host.restart();
     assert_eq!(host.status(NAME)["status"], "stopped");
     assert!(!host.rows(NAME, "orders", "").is_empty(), "it is served");
-    command(&host, &["remove", NAME, "--yes"]);
+    // A host that has not looked at its modules folder yet does not know that the file is gone.
+    wait_until("it is removed", || {
+        (host.cli(&["remove", NAME, "--yes"]).code == 0).then_some(())
+    });
     assert_eq!(host.get(&format!("/v1/projections/{NAME}")).code, 404);
     assert!(!host.data().join(NAME).exists());
 

@@ -31,6 +31,22 @@ impl Desk {
 }
 
 #[test]
+fn a_plan_warns_of_a_module_that_cannot_hold_events() {
+    let nats = NatsServer::start();
+    let _stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[]);
+    let desk = Desk(tempfile::tempdir().expect("a temporary folder"));
+    assert_eq!(desk.plan(&host, &module(NAME))["warnings"], json!([]));
+    let without_key = module("hostile");
+    let warnings = desk.plan(&host, &without_key)["warnings"].to_string();
+    assert!(warnings.contains("it has no event key"), "{warnings}");
+    let file = desk.file(&without_key).display().to_string();
+    let shown = host.cli(&["plan", &file]).stdout;
+    assert!(shown.contains("warning"), "{shown}");
+    assert!(shown.contains("it has no event key"), "{shown}");
+}
+
+#[test]
 fn a_plan_says_what_would_happen_and_changes_nothing() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());

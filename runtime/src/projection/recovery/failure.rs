@@ -1,5 +1,6 @@
 //! Why a projection stopped, and when it is tried again.
 
+use crate::catalog::CatalogError;
 use crate::event::Sequence;
 use crate::guest::GuestFault;
 use crate::source::{LostEvents, SourceError};
@@ -25,6 +26,9 @@ pub enum Failure {
     /// The read model cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It cannot be looked up what belongs to the read model.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// The configuration names another stream than the one the read model was built from.
     #[error("the read model was built from stream {stored}, the configuration names {configured}")]
     OtherStream {
@@ -68,7 +72,8 @@ impl Failure {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Source(error) => error.code(),
-            Self::Store(_) => "store",
+            Self::Store(error) => error.code(),
+            Self::Catalog(_) => "catalog",
             Self::OtherStream { .. } => "other_stream",
             Self::PoisonEvent { .. } => "poison_event",
             Self::SetAsideFull { .. } => "set_aside_full",
@@ -94,8 +99,13 @@ impl Failure {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Source(error) if error.may_pass() => Retry::Soon,
-            Self::Source(_) | Self::Store(StoreError::WrongFile { .. }) => Retry::Later,
-            Self::Store(_) | Self::Panic(_) => Retry::Soon,
+            Self::Source(_)
+            | Self::Store(StoreError::WrongFile { .. } | StoreError::Missing { .. }) => {
+                Retry::Later
+            }
+            // It is whole again only when somebody says so: every reader would find the same.
+            Self::Store(StoreError::Damaged { .. }) => Retry::Never,
+            Self::Store(_) | Self::Catalog(_) | Self::Panic(_) => Retry::Soon,
             Self::OtherStream { .. }
             | Self::PoisonEvent { .. }
             | Self::SetAsideFull { .. }
@@ -108,8 +118,9 @@ impl Failure {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
             Self::OtherStream { .. } => {
-                "name the old stream again, or stop the host and move this projection's data folder away to build it anew"
+                "name the old stream again, or build the read model from the new one: `foldline rebuild NAME`"
             }
             Self::SetAsideFull { .. } => {
                 "mend the projection and put the new module into the modules folder, or retry or discard dead letters (`foldline dead-letters`), or raise the limit"

@@ -102,10 +102,7 @@ async fn who_waits_for_a_sequence_is_answered_by_the_generation_that_is_served_b
     let host = Host::new();
     let other = Fixture::empty();
     other.checkpoint(50);
-    let file = ReadModelFile {
-        path: other.path(),
-        definition: definition(),
-    };
+    let file = ReadModelFile::new(other.path(), definition());
     let (answer, ()) = tokio::join!(host.orders("min_sequence=50&timeout=10s"), async {
         tokio::task::yield_now().await;
         // What was live comes as far a moment later than what takes its place.
@@ -132,10 +129,7 @@ async fn another_file_is_read_as_soon_as_it_is_served() {
     assert_eq!(ask().await, "42");
     let other = Fixture::empty();
     other.checkpoint(50);
-    let file = ReadModelFile {
-        path: other.path(),
-        definition: definition(),
-    };
+    let file = ReadModelFile::new(other.path(), definition());
     host.serve(file);
     assert_eq!(ask().await, "50");
 }

@@ -136,6 +136,15 @@ impl Snapshot {
         self.sequence
     }
 
+    /// Numbers of dead letters and of held keys.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn set_aside(&self) -> Result<(u64, u64), StoreError> {
+        let counts = super::dead_letters::counts(&self.connection);
+        counts.map_err(|e| StoreError::sqlite(&self.path, e))
+    }
+
     /// Compares this one, which is live, with another; with up to `examples` rows that differ for each table. Row by row
     /// it is asked whether that has `stopped`.
     ///

@@ -124,14 +124,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// `path` with `suffix` behind its whole name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(in crate::store) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
 /// Deletes a database with everything that SQLite keeps beside it.
-pub(in crate::store) fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let file = beside(path, suffix);
         match fs::remove_file(&file) {

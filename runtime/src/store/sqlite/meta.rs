@@ -32,13 +32,13 @@ pub struct Meta {
 /// Reads what the file says about itself, without changing it.
 ///
 /// # Errors
-/// [`StoreError::WrongFile`] when it is no read model, or one of a newer Foldline; others when it cannot
-/// be read.
+/// [`StoreError::WrongFile`] when it is another program's, or of a newer Foldline, [`StoreError::Damaged`] when it is no
+/// database; others when it cannot be read.
 pub fn read_meta(path: &Path) -> Result<Meta, StoreError> {
     // A database of no bytes is one to SQLite, and it removes what lies beside it.
     let empty = std::fs::metadata(path).map(|file| file.len() == 0);
     if empty.map_err(|e| StoreError::io(path, e))? {
-        return Err(StoreError::wrong_file(path, NO_DATABASE));
+        return Err(StoreError::damaged(path, NO_DATABASE));
     }
     // Only ever through SQLite: whoever opens and closes the file by other means gives back every lock that
     // this process holds on it, and another program may then remove the log under an open connection.
@@ -56,7 +56,7 @@ fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> 
         number
             .map(i32::cast_unsigned)
             .map_err(|e| match e.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => StoreError::wrong_file(path, NO_DATABASE),
+                Some(ErrorCode::NotADatabase) => StoreError::damaged(path, NO_DATABASE),
                 _ => StoreError::sqlite(path, e),
             })
     };
@@ -84,10 +84,10 @@ fn read(connection: &Connection, path: &Path) -> Result<Meta, StoreError> {
             )
             .optional()
             .map_err(|e| StoreError::sqlite(path, e))?
-            .ok_or_else(|| StoreError::wrong_file(path, format!("its {key} is missing")))
+            .ok_or_else(|| StoreError::damaged(path, format!("its {key} is missing")))
     };
     let definition = serde_json::from_str(&entry("definition")?)
-        .map_err(|e| StoreError::wrong_file(path, format!("its definition cannot be read: {e}")))?;
+        .map_err(|e| StoreError::damaged(path, format!("its definition cannot be read: {e}")))?;
     Ok(Meta {
         definition,
         digest: entry("digest")?,

@@ -12,6 +12,7 @@ use crate::definition::Table;
 use crate::event::Sequence;
 use crate::store::Checkpoint;
 use crate::store::dead_letters::DeadLetter;
+use crate::store::tells_damage;
 use crate::value::{Row, Value};
 
 mod select;
@@ -33,7 +34,15 @@ const STEPS_PER_CLOCK_LOOK: i32 = 10_000;
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The database failed: missing or damaged file, no permission.
+    /// What the file holds is no read model any more.
+    #[error("the read model's file {file} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What was noticed.
+        reason: String,
+    },
+    /// The database failed: missing file, no permission.
     #[error("{file}: {source}")]
     Sqlite {
         /// The file.
@@ -210,6 +219,10 @@ impl Reader {
             {
                 ReadError::TooSlow
             }
+            Failure::Sqlite(source) if tells_damage(&source) => ReadError::Damaged {
+                file: self.file.display().to_string(),
+                reason: source.to_string(),
+            },
             Failure::Sqlite(source) => ReadError::Sqlite {
                 file: self.file.display().to_string(),
                 source,

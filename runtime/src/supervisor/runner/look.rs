@@ -1,34 +1,38 @@
-//! Looks at a loop from outside while it runs.
+//! Measures a loop from outside while it runs.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
 use super::{Runner, blocking};
+use crate::store::{OpenFiles, StoreError};
 
 /// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The stream's end is asked for with each so-many-th look.
-const LOOKS_PER_QUESTION: u32 = 4;
+/// The files are looked at with each so-many-th look.
+const LOOKS_PER_FILE_CHECK: u32 = 4;
 
 impl Runner {
-    /// Measures the rate and looks at the stream's end, for as long as it is polled.
-    pub(super) async fn look(&self, stream: &str) -> Infallible {
+    /// Measures the rate, and looks at the read model's files, until these are not what they should be.
+    pub(super) async fn look(&self, files: &OpenFiles) -> StoreError {
         let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 0_u32.. {
+        let mut number = 0_u32;
+        loop {
             look.tick().await;
             self.progress.look();
-            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
+            number = number.wrapping_add(1);
+            if let Some(damage) = self.damage() {
+                return damage;
+            }
+            if !number.is_multiple_of(LOOKS_PER_FILE_CHECK) {
                 continue;
             }
-            // The reader reports the same trouble with more detail; here it only means "not now".
-            if let Ok(state) = self.shared.source.stream_state(stream).await {
-                self.progress.stream_seen(state.last_sequence);
+            if let Some(unfit) = self.unfit(files).await {
+                return unfit;
             }
             let measured = self.progress.replay_rate();
             if measured != replay_rate {
@@ -36,7 +40,21 @@ impl Runner {
                 self.keep_replay_rate(measured).await;
             }
         }
-        std::future::pending().await
+    }
+
+    /// What readers have come upon.
+    fn damage(&self) -> Option<StoreError> {
+        let found = self.read_model.get()?.take_damage()?;
+        let path = self.shared.folder.path_of(&self.record.file);
+        Some(StoreError::damaged(&path, found))
+    }
+
+    /// Whether the files that are open are those that the next start will find. Asked on another thread: a disk may
+    /// take its time.
+    async fn unfit(&self, files: &OpenFiles) -> Option<StoreError> {
+        let files = files.clone();
+        let looked = blocking(move || files.check()).await;
+        looked.ok()?.err()
     }
 
     /// For the next who asks how long a rebuild takes.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Runner, blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::{Runner, Shared, blocking};
+use crate::catalog::{GenerationRecord, Incident};
 use crate::event::Position;
 use crate::guest::GuestModule;
 use crate::projection::directory::ReadModelFile;
@@ -11,7 +14,7 @@ use crate::projection::task::{Inputs, Task};
 use crate::session::Session;
 use crate::source::LostEvents;
 use crate::source::position::{self, OnLostEvents, Resume, Start};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteStore, look_through};
 use crate::store::{Checkpoint, ReadModelStore};
 use crate::subject::SubjectFilter;
 
@@ -21,6 +24,7 @@ impl Runner {
         &self,
         store: SqliteStore,
         module: GuestModule,
+        stop: CancellationToken,
     ) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
         let store = self.pass_over_lost(store, &checkpoint, &resume).await?;
@@ -47,7 +51,7 @@ impl Runner {
                 limits: self.shared.batch_limits,
                 module: self.module.clone(),
                 requests: self.requests.clone(),
-                stop: self.stop.clone(),
+                stop,
             },
             guest: module,
         })
@@ -62,18 +66,12 @@ impl Runner {
     /// Opens the read model, making it where there is none, and serves it.
     pub(super) async fn open(&self, module: GuestModule) -> Result<SqliteStore, Failure> {
         let (shared, record) = (Arc::clone(&self.shared), Arc::clone(&self.record));
-        let store = blocking(move || {
-            let definition = &module.definition;
-            shared
-                .folder
-                .open_or_create(&record.file, definition, &module.digest)
-        })
-        .await??;
+        let known = self.read_model.get();
+        let suspect = known.is_some_and(|known| known.take_damage().is_some());
+        let store = blocking(move || open_file(&shared, &record, &module, suspect)).await??;
         self.read_model.get_or_init(|| {
-            Arc::new(ReadModelFile {
-                path: self.shared.folder.path_of(&self.record.file),
-                definition: self.record.definition.clone(),
-            })
+            let path = self.shared.folder.path_of(&self.record.file);
+            Arc::new(ReadModelFile::new(path, self.record.definition.clone()))
         });
         self.progress.opened(store.checkpoint());
         Ok(store)
@@ -101,7 +99,7 @@ impl Runner {
         self.progress.found(&stream);
         let start = self.record.started_from.map(Start::Sequence);
         let start = start.unwrap_or(settings.start);
-        let on_lost = match self.losses.pass() {
+        let on_lost = match self.losses.pass() || (stored.is_none() && self.takes_what_is_left()) {
             true => OnLostEvents::Accept,
             false => settings.on_lost_events,
         };
@@ -122,6 +120,12 @@ impl Runner {
             (None, _) => first(),
         };
         Ok((checkpoint, resume))
+    }
+
+    /// Whether it was begun because the stream is not what it was: then it is built from what the stream has now.
+    fn takes_what_is_left(&self) -> bool {
+        let incident = self.record.incident.as_ref();
+        incident.is_some_and(Incident::is_about_the_stream)
     }
 
     /// Commits that lost events are passed over, so that it stays accepted, and says so.
@@ -149,6 +153,30 @@ impl Runner {
         })
         .await?
     }
+}
+
+/// Opens the file of a generation, or makes it, once. One that was found damaged, or is suspected of it by a reader, is
+/// looked through first: somebody may have put a whole one in its place.
+fn open_file(
+    shared: &Shared,
+    record: &GenerationRecord,
+    module: &GuestModule,
+    suspect: bool,
+) -> Result<SqliteStore, Failure> {
+    let (name, number) = (&module.definition.name, record.number);
+    let history = shared.catalog.file_history(name, number)?;
+    let path = shared.folder.path_of(&record.file);
+    if (suspect || history.damaged) && path.exists() {
+        look_through(&path)?;
+    }
+    let (definition, digest) = (&module.definition, &module.digest);
+    let store = shared
+        .folder
+        .open_or_create(&record.file, definition, digest, history.made)?;
+    if history.damaged || !history.made {
+        shared.catalog.file_opened(name, number)?;
+    }
+    Ok(store)
 }
 
 /// The module's subject filters; the definition was checked when it was loaded.

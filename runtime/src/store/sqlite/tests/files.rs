@@ -7,8 +7,16 @@ fn refused(path: &Path, definition: &Definition) -> String {
     let before = fs::read(path).unwrap();
     let error = SqliteStore::open(path, definition).unwrap_err();
     assert_eq!(fs::read(path).unwrap(), before);
-    assert!(matches!(error, StoreError::WrongFile { .. }), "{error:?}");
-    assert!(!error.hint().is_empty());
+    let known = matches!(
+        error,
+        StoreError::WrongFile { .. } | StoreError::Damaged { .. }
+    );
+    assert!(known, "{error:?}");
+    assert!(
+        error.hint().contains("foldline rebuild"),
+        "{}",
+        error.hint()
+    );
     let text = error.to_string();
     assert!(text.contains(path.to_str().unwrap()), "{text}");
     text
@@ -67,12 +75,39 @@ fn a_damaged_file_is_named_with_what_to_do() {
     bytes[4096..].fill(0xAA);
     fs::write(file.path(), bytes).unwrap();
     let error = SqliteStore::open(&file.path(), &file.definition).unwrap_err();
-    assert!(error.to_string().contains("v3-0123abcd.db"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("v3-0123abcd.db is damaged"), "{text}");
+    assert_eq!(error.code(), crate::store::DAMAGED);
     assert!(
-        error.hint().contains("damaged"),
-        "{error}: {}",
+        error.hint().contains("foldline rebuild"),
+        "{}",
         error.hint()
     );
+    assert_eq!(
+        look_through(&file.path()).unwrap_err().code(),
+        crate::store::DAMAGED
+    );
+}
+
+#[test]
+fn a_page_that_nobody_reads_is_found_when_the_file_is_looked_through() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open();
+    let rows: Vec<_> = (0..2_000)
+        .map(|i| noted(&format!("{i:08}"), "a note"))
+        .collect();
+    write(&mut store, ORDER, &rows, &[]);
+    store.commit(&at(1, 1)).unwrap();
+    drop(store);
+    look_through(&file.path()).unwrap();
+    let mut bytes = fs::read(file.path()).unwrap();
+    let last_page = bytes.len() - 4096;
+    bytes[last_page..].fill(0xAA);
+    fs::write(file.path(), bytes).unwrap();
+    let store = SqliteStore::open(&file.path(), &file.definition).unwrap();
+    drop(store);
+    let error = look_through(&file.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
 
 #[test]

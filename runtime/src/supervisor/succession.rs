@@ -1,0 +1,150 @@
+//! What takes the place of a live generation that cannot go on: because its file is damaged or gone, or because its
+//! stream is another one, or has lost events.
+
+use super::message::Outcome;
+use super::{CommandError, Hosted, Supervisor};
+use crate::catalog::{GenerationRecord, GenerationState, Incident, Purpose};
+use crate::event::Sequence;
+use crate::projection::{Problem, State, Status};
+use crate::source::position::OnLostEvents;
+use crate::store::{DAMAGED, MISSING, WRONG};
+
+/// What is wrong with a stream so that only a rebuild helps, unless it is restored.
+const OF_THE_STREAM: [&str; 4] = [
+    "events_lost",
+    "stream_replaced",
+    "stream_went_back",
+    "other_stream",
+];
+
+/// What is in the way of a generation that does not run, if that is one of these.
+fn problem<'a>(status: &'a Status, codes: &[&str]) -> Option<&'a Problem> {
+    let runs = matches!(status.status, State::CatchingUp | State::Live);
+    let problem = status.last_error.as_ref().filter(|_| !runs);
+    problem.filter(|problem| codes.contains(&problem.code.as_str()))
+}
+
+/// Why its file cannot be read as a whole, if so: nobody can say how far it has come.
+pub(super) fn broken(status: &Status) -> Option<&Problem> {
+    problem(status, &[DAMAGED, MISSING, WRONG])
+}
+
+/// Whether the stream it reads is not what it was when `next` was begun for that very reason.
+fn is_answered_by(live: u32, status: &Status, next: &GenerationRecord) -> bool {
+    let begun_for = next.incident.as_ref().map(|incident| incident.generation);
+    problem(status, &OF_THE_STREAM).is_some() && begun_for == Some(live)
+}
+
+/// Whether `next` may take the place of the live generation of this number and status without having reached its
+/// checkpoint: that is a place in another stream, or not known.
+pub(super) fn is_given_up(live: u32, status: &Status, next: &GenerationRecord) -> bool {
+    broken(status).is_some() || is_answered_by(live, status, next)
+}
+
+impl Hosted {
+    /// Why its file cannot be read as a whole, if so.
+    pub(super) fn broken(&self) -> Option<Problem> {
+        broken(&self.progress.subscribe().borrow()).cloned()
+    }
+
+    /// What would be answered by building it again, if something would.
+    pub(super) fn incident(&self) -> Option<Incident> {
+        let status = self.progress.subscribe();
+        let status = status.borrow();
+        let problem = broken(&status).or(problem(&status, &OF_THE_STREAM))?;
+        Some(Incident {
+            generation: self.record.number,
+            checkpoint: status.checkpoint,
+            problem: problem.clone(),
+        })
+    }
+
+    /// That its file can be read.
+    pub(super) fn usable(&self) -> Result<(), CommandError> {
+        let definition = &self.record.definition;
+        self.broken().map_or(Ok(()), |problem| {
+            Err(CommandError::Broken {
+                name: definition.name.clone(),
+                version: definition.version,
+                reason: problem.error,
+            })
+        })
+    }
+}
+
+impl Incident {
+    /// Whether it is the stream that is not what it was.
+    pub(super) fn is_about_the_stream(&self) -> bool {
+        OF_THE_STREAM.contains(&self.problem.code.as_str())
+    }
+}
+
+impl Supervisor {
+    /// Builds the live read model again, or what was built last and has lost its file.
+    pub(super) fn rebuild(
+        &mut self,
+        name: &str,
+        from: Option<Sequence>,
+    ) -> Result<Outcome, CommandError> {
+        let live = self.buildable(name)?;
+        let (checkpoint, incident) = (live.progress.checkpoint(), live.incident());
+        let is_later = |&from: &Sequence| incident.is_none() && from > checkpoint.max(1);
+        if let Some(from) = from.filter(is_later) {
+            let name = name.to_owned();
+            return Err(CommandError::StartsLater {
+                name,
+                from,
+                checkpoint,
+            });
+        }
+        let lost = self.find(name)?.built().filter(|it| it.broken().is_some());
+        let number = self.build_again(
+            name,
+            lost.unwrap_or(live),
+            Purpose::Promote,
+            from,
+            incident.as_ref(),
+        )?;
+        self.follow(name)?;
+        let message = format!("{name} is being built again beside the live read model");
+        Ok(Outcome::said(message, Some(number)))
+    }
+
+    /// A generation is halted by what became of its stream: where the configuration says so, the live one is built again
+    /// from the stream as it is now, once for each incident.
+    pub(super) fn halted(&mut self, name: &str, number: u32) {
+        if self.settings(name).on_lost_events != OnLostEvents::Rebuild {
+            return;
+        }
+        if let Err(error) = self.answer_incident(name, number) {
+            tracing::error!(projection = name, hint = error.hint(), "{error}");
+        }
+    }
+
+    fn answer_incident(&mut self, name: &str, number: u32) -> Result<(), CommandError> {
+        let projection = self.find(name)?;
+        let live = projection.of_state(GenerationState::Live);
+        let Some(live) = live.filter(|live| live.record.number == number) else {
+            return Ok(());
+        };
+        // Whatever is built already comes first: the newer version, or what an operator wants.
+        if projection.built().is_some() || !projection.is_wanted() {
+            return Ok(());
+        }
+        let incident = live.incident().filter(Incident::is_about_the_stream);
+        let Some(incident) = incident.filter(|incident| incident.checkpoint > 0) else {
+            return Ok(());
+        };
+        if self.ground.shared.catalog.is_answered(name, &incident)? {
+            return Ok(());
+        }
+        let built = self.build_again(name, live, Purpose::Promote, None, Some(&incident))?;
+        tracing::warn!(
+            projection = name,
+            generation = built,
+            code = incident.problem.code,
+            "on_lost_events = \"rebuild\": built again from the stream as it is now; generation {number} is served meanwhile"
+        );
+        Ok(self.follow(name)?)
+    }
+}

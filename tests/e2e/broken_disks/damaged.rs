@@ -1,0 +1,112 @@
+//! A read model's file holds something else than was written to it.
+
+use std::fs;
+
+use super::{NAME, PAGE, World, beside, cut, garble, pages};
+
+#[test]
+fn a_file_that_was_damaged_while_the_host_was_away_is_named_and_built_again() {
+    let damages: [(&str, fn(&std::path::Path)); 4] = [
+        ("its header", |file| garble(file, 0, 100)),
+        ("everything behind its header", |file| {
+            garble(file, PAGE, (pages(file) - 1) * PAGE);
+        }),
+        ("half of it is cut off", |file| {
+            cut(file, pages(file) / 2 * PAGE);
+        }),
+        ("all of it is cut off", |file| cut(file, 0)),
+    ];
+    for (what, damage) in damages {
+        println!("{what}");
+        let mut world = World::new();
+        damage(&world.stop());
+        world.host.restart();
+        world.assert_broken("read_model_damaged", ".db is damaged: ");
+        world.rebuild();
+    }
+}
+
+/// One page in the middle of the rows.
+fn garble_one_page(file: &std::path::Path) {
+    garble(file, pages(file) / 2 * PAGE, PAGE);
+}
+
+#[test]
+fn a_damaged_page_stops_the_projection_when_a_reader_comes_upon_it_also_after_a_restart() {
+    let mut world = World::new();
+    garble_one_page(&world.stop());
+    world.host.restart();
+    let refused = world.read_until_refused();
+    let hint = refused["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("foldline rebuild order-summary"), "{refused}");
+    world.assert_broken("read_model_damaged", ".db is damaged: ");
+
+    // Nobody has to come upon it again.
+    world.host.restart();
+    world.assert_broken("read_model_damaged", ".db is damaged: ");
+    let verify = world.host.cli(&["verify", NAME]);
+    verify.assert_explains(1, &["is damaged", "foldline rebuild"]);
+    world.rebuild();
+}
+
+#[test]
+fn a_page_that_is_damaged_while_the_host_runs_stops_the_projection() {
+    let mut world = World::new();
+    world.stop();
+    world.host.restart();
+    world.host.wait_state(NAME, "live");
+    garble_one_page(&world.file());
+    world.read_until_refused();
+    world.assert_broken("read_model_damaged", ".db is damaged: ");
+    world.rebuild();
+}
+
+#[test]
+fn a_file_that_is_put_back_from_a_copy_goes_on_after_a_restart() {
+    let mut world = World::new();
+    let file = world.stop();
+    let copy = world.host.folder("copy.db");
+    fs::copy(&file, &copy).expect("a copy can be made");
+    garble_one_page(&file);
+    world.host.restart();
+    world.read_until_refused();
+    world.assert_broken("read_model_damaged", ".db is damaged: ");
+
+    world.host.kill();
+    let _log = fs::remove_file(beside(&file, "-wal"));
+    fs::copy(&copy, &file).expect("the copy can be put back");
+    world.host.restart();
+    world.assert_exact();
+    assert_eq!(world.host.get("/readyz").code, 200);
+}
+
+#[test]
+fn what_a_damaged_log_held_is_read_from_the_stream_again() {
+    for from in [0, 16 * PAGE] {
+        let mut world = World::new();
+        let log = beside(&world.file(), "-wal");
+        world.host.kill();
+        let bytes = fs::metadata(&log).expect("there is a log").len();
+        garble(&log, from, bytes - from);
+        world.host.restart();
+        world.assert_exact();
+    }
+}
+
+#[test]
+fn a_damaged_live_read_model_can_be_left_for_the_one_on_standby() {
+    let mut world = World::new();
+    let next = foldline_tests::guests::module("order-summary-next");
+    world.host.drop_module("order-summary.wasm", &next);
+    world
+        .host
+        .wait_status(NAME, "has version 2 live", |status| status["version"] == 2);
+    garble(&world.stop(), 0, 100);
+    world.host.restart();
+    world.assert_broken("read_model_damaged", ".db is damaged: ");
+
+    let back = world.host.cli(&["rollback", NAME]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert_eq!(world.host.status(NAME)["version"], 1);
+    world.assert_exact();
+}
