@@ -9,7 +9,7 @@
 //!
 //! | parameter | meaning |
 //! |---|---|
-//! | `COLUMN=OP.VALUE` | a condition; several must all hold. [`OPERATORS`] lists the operators. Null is only found by `is.null`. |
+//! | `COLUMN=OP.VALUE` | a condition; several, at most 200, must all hold. [`OPERATORS`] lists the operators. Null is only found by `is.null`. |
 //! | `column.COLUMN=OP.VALUE` | the same, for columns that are called like one of the [parameters below](RESERVED) |
 //! | `select=a,b` | the columns to answer, in this order |
 //! | `order=a.desc,b` | sorting, null first; the primary key decides what is left |

@@ -122,7 +122,7 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        Self::from_file(file(sources)?, sources)
+        Self::from_file(file(sources)?.as_ref(), sources)
     }
 
     /// As [`Self::load`] from a file of this text alone: the way in for fuzzing.
@@ -136,16 +136,16 @@ impl Config {
             env: Vec::new(),
             folder: PathBuf::new(),
         };
-        Self::from_file(Some((name.to_owned(), text.to_owned())), &sources)
+        Self::from_file(Some(&(name.to_owned(), text.to_owned())), &sources)
     }
 
-    fn from_file(file: Option<(String, String)>, sources: &Sources) -> Result<Self, ConfigError> {
+    fn from_file(file: Option<&(String, String)>, sources: &Sources) -> Result<Self, ConfigError> {
         let mut origins = Origins::default();
-        let mut config = match &file {
+        let mut config = match file {
             Some((name, text)) => parsed(name, text)?,
             None => Self::default(),
         };
-        let mut table = match &file {
+        let mut table = match file {
             Some((name, text)) => parsed(name, text)?,
             None => toml::Table::new(),
         };
@@ -156,7 +156,7 @@ impl Config {
         config.complete_nats(sources, &mut origins)?;
         config.overlay_flags(&sources.flags, &mut origins)?;
         config.check().map_err(|refused| ConfigError::Unusable {
-            origin: origins.of(&refused.section, refused.key, file.as_ref()),
+            origin: origins.of(&refused.section, refused.key, file),
             key: format!("[{}] {}", refused.section, refused.key),
             value: refused.value,
             reason: refused.reason,

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use foldline::projection::State;
 use foldline::projection::directory::GenerationEntry;
 use foldline::projection::poison::OnPoison;
+use foldline::projection::{State, Status};
 use foldline::source::memory::MemorySource;
 use foldline::supervisor::Command;
 use rand::rngs::StdRng;
@@ -12,7 +12,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng};
 use tempfile::TempDir;
 
-use crate::host::{Host, MODULES, NAME, Settings, WITHIN};
+use crate::host::{Host, LOOK, MODULES, NAME, Settings, WITHIN};
 use crate::model::{Contents, Generation, History, Module, Published, Rules};
 
 pub(crate) const STREAM: &str = "ORDERS";
@@ -163,38 +163,38 @@ impl Case {
 
     async fn seen_at_end(&self, generation: &Generation) -> Contents {
         let ends = generation.ends(&self.history);
-        let digest = MODULES.digest(generation.rules.module);
         let deadline = Instant::now() + WITHIN;
         loop {
-            let entry = self
-                .host()
-                .generation(generation.number)
-                .expect("it is there");
+            let entry = self.host().generation(generation.number);
+            let entry = entry.expect("it is not retired");
             let (seen, status) = (self.host().contents(&entry), entry.status.borrow().clone());
-            let found = seen.as_ref().is_some_and(|seen| {
-                let counts = (seen.letters.len() as u64, seen.held.len() as u64);
-                let told = (status.dead_letters, status.held_keys) == counts;
-                let ends_here = seen.sequence == self.history.len() as u64;
-                let state = if ends_here {
-                    State::Live
-                } else {
-                    State::Failed
-                };
-                told && status.checkpoint == seen.sequence
-                    && status.digest == digest
-                    && (status.status == state || self.history.is_empty())
-                    && ends.contains(seen)
-            });
-            if let (true, Some(seen)) = (found, seen.clone()) {
-                return seen;
+            if let Some(seen) = &seen
+                && ends.contains(seen)
+                && self.is_told(&status, generation, seen)
+            {
+                return seen.clone();
             }
             assert!(
                 Instant::now() < deadline,
                 "generation {} never came to rest.\nseen: {seen:?}\nexpected one of: {ends:?}\n{status:?}",
                 generation.number
             );
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether the status says the same as the read model.
+    fn is_told(&self, status: &Status, generation: &Generation, seen: &Contents) -> bool {
+        let state = match seen.sequence == self.history.len() as u64 {
+            true => State::Live,
+            false => State::Failed,
+        };
+        let counts = (seen.letters.len() as u64, seen.held.len() as u64);
+        (status.dead_letters, status.held_keys) == counts
+            && status.checkpoint == seen.sequence
+            && status.digest == MODULES.digest(generation.rules.module)
+            // Before the first event there is nothing to be live with.
+            && (status.status == state || self.history.is_empty())
     }
 
     /// Looks while the host is at work: whatever is committed is what belongs to its checkpoint.

@@ -31,7 +31,7 @@ const FILE: &str = "scribe.wasm";
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 
 /// How often is looked for what nothing tells of.
-const LOOK: Duration = Duration::from_millis(1);
+pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
 /// The modules, compiled once for all cases of a test.
 pub(crate) struct Modules {
@@ -41,7 +41,7 @@ pub(crate) struct Modules {
 
 pub(crate) static MODULES: LazyLock<Modules> = LazyLock::new(|| {
     // A generation on standby may need a module that is only in the catalog: it is compiled once, too.
-    let cache = tempfile::tempdir().unwrap().keep();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-cache");
     let engine = Engine::new(&cache).unwrap();
     let limits = Config::default().limits.guest();
     let loaded = ["scribe", "scribe-mended"].map(|name| {

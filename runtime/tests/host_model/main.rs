@@ -7,8 +7,9 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "this is test code: a panic is how a test fails"
+    reason = "this is test code: a panic is how a test fails, and stderr is where it explains itself"
 )]
 
 use std::panic::AssertUnwindSafe;

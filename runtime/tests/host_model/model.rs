@@ -153,7 +153,7 @@ impl Model {
             (Action::Discard, false) => self.settled(sequence),
             (Action::Retry, true) => self.drain(history, module, &event.key),
             (Action::Retry, false) if module.fails_on(event.payload) => {
-                self.letter(sequence, false, module)
+                self.letter(sequence, false, module);
             }
             (Action::Retry, false) => {
                 self.settled(sequence);

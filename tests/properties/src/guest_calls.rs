@@ -167,11 +167,11 @@ impl Beside {
             Call::Put(table, row) => self.put(table, &row.bytes()),
             Call::Delete(table, key) => self.delete(table, &key.bytes()),
             Call::Log(text) => {
-                self.log(text);
+                self.log(&text);
                 Ok(())
             }
             Call::Reject(index, reason, events) => {
-                rejected(index, reason, events.into());
+                rejected(index, &reason, events.into());
                 Ok(())
             }
             Call::Undo => self.undo(),
@@ -237,13 +237,13 @@ impl Beside {
         assert!(self.asked.0 <= LIMITS.changes && self.asked.1 <= LIMITS.change_bytes);
     }
 
-    fn log(&mut self, text: String) {
-        self.guest.log(text.clone()).unwrap();
+    fn log(&mut self, text: &str) {
+        self.guest.log(text.to_owned()).unwrap();
         self.lines += 1;
         let kept = self.guest.logged();
         assert_eq!(kept.len(), self.lines.min(LIMITS.log_lines));
         if self.lines <= LIMITS.log_lines {
-            is_beginning(&kept[self.lines - 1], &text);
+            is_beginning(&kept[self.lines - 1], text);
         }
     }
 
@@ -276,14 +276,14 @@ fn values(row: &[u8]) -> Vec<Value> {
     fields.map(|field| field.unwrap().into()).collect()
 }
 
-fn rejected(index: u32, reason: String, events: usize) {
-    match GuestCalls::reject(index, reason.clone(), events) {
+fn rejected(index: u32, reason: &str, events: usize) {
+    match GuestCalls::reject(index, reason.to_owned(), events) {
         GuestFault::Rejected {
             index,
             reason: said,
         } => {
             assert!(index < events);
-            is_beginning(&said, &reason);
+            is_beginning(&said, reason);
         }
         fault => {
             assert!(index as usize >= events);

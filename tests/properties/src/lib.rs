@@ -9,7 +9,7 @@
 //! - [`definition`]: what `describe` may say
 //! - [`event_batch`]: events in columns, from the host's packing to the guest's reading
 //! - [`query`]: paths and query strings, and whether SQLite finds the rows that were asked for
-//! - [`config`]: `foldline.toml`
+//! - [`config`] of a host, the file `foldline.toml`
 //! - [`guest_module`]: a module's file, up to its `describe`
 
 #![allow(
@@ -30,8 +30,11 @@ mod tables;
 
 pub use memory::PEAK;
 
+/// What any bytes are given to.
+pub type Holds = fn(&[u8]);
+
 /// The name of each property, and the property.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Holds); 7] = [
     ("row", row::holds),
     ("guest_calls", guest_calls::holds),
     ("definition", definition::holds),

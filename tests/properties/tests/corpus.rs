@@ -1,5 +1,10 @@
 //! The inputs that fuzzing found worth keeping, in every run of the tests.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code: a panic is how a test fails"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
