@@ -52,6 +52,9 @@
 extern crate self as foldline_sdk;
 
 mod column;
+#[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub mod columns;
 mod definition;
 mod envelope;
 mod event;

@@ -124,6 +124,8 @@ pub struct Recovery {
     pub restart_min_ms: u64,
     /// Milliseconds between later restarts, at most.
     pub restart_max_ms: u64,
+    /// Milliseconds that a projection may apply nothing while events wait, before it counts as stalled; 0 is for ever.
+    pub stall_ms: u64,
     /// Dead letters of one generation. At this and the next two limits the projection stops, and nothing is lost.
     pub dead_letters: usize,
     /// Events of one generation that are held behind poison events, with these.
@@ -193,6 +195,8 @@ pub struct Projection {
     pub on_poison: OnPoison,
     /// The same while a generation is being built beside the live one.
     pub on_poison_building: OnPoison,
+    /// Its own `[recovery] stall_ms`.
+    pub stall_ms: Option<u64>,
     /// Who promotes a new version once it has caught up.
     pub promote: Promote,
     /// Whether the generation that was live before keeps advancing, so that it can be rolled back to.
@@ -284,6 +288,7 @@ impl Default for Projection {
             on_lost_events: OnLostEvents::default(),
             on_poison: OnPoison::Hold,
             on_poison_building: OnPoison::Fail,
+            stall_ms: None,
             promote: Promote::Auto,
             standby: true,
         }
@@ -295,6 +300,7 @@ impl Default for Recovery {
         Self {
             restart_min_ms: 100,
             restart_max_ms: 2_000,
+            stall_ms: 60_000,
             dead_letters: 1_000,
             held_events: 100_000,
             held_mib: 64,

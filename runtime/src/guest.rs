@@ -16,3 +16,5 @@ pub use engine::Engine;
 pub use instance::GuestInstance;
 pub use limits::{GuestFault, GuestLimits};
 pub use load::{GuestModule, LoadError};
+#[doc(hidden)]
+pub use rows::GuestCalls;

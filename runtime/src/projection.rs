@@ -1,5 +1,7 @@
 //! The nouns people see of a projection, and the loop that moves it.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
@@ -8,10 +10,12 @@ use crate::event::Sequence;
 use crate::source::LostEvents;
 use crate::store::sqlite::compare::Difference;
 use crate::telemetry;
+use lag::{Behind, Trend, Waiting};
 use recovery::Failure;
 
 pub mod brake;
 pub mod directory;
+pub mod lag;
 pub mod losses;
 pub mod pace;
 pub mod poison;
@@ -107,6 +111,9 @@ pub struct Generation {
     pub events_done: u64,
     /// Events that it has still to apply.
     pub lag: u64,
+    /// The same in time.
+    #[serde(flatten)]
+    pub behind: Behind,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
     /// How long the rest takes at this rate, in seconds, with what comes to the stream meanwhile; none while that is
@@ -152,6 +159,7 @@ impl Generation {
             checkpoint: run.checkpoint,
             events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
+            behind: run.behind,
             events_per_second: rate,
             seconds_left: pace::seconds_left(run.lag, rate, run.arriving_per_second),
             started_from: record.started_from,
@@ -208,11 +216,17 @@ pub struct Status {
     pub last_sequence: Sequence,
     /// Events that wait to be applied.
     pub lag: u64,
+    /// The same in time.
+    #[serde(flatten)]
+    pub behind: Behind,
     /// Events read per second, over the last seconds.
     pub events_per_second: f64,
     /// Events per second that come to the stream, over the last seconds.
-    #[serde(skip)]
+    #[serde(default)]
     pub arriving_per_second: f64,
+    /// Since when events wait.
+    #[serde(skip)]
+    pub waiting: Waiting,
     /// Events per second of the last replay, from its beginning until nothing was left; none before one was measured.
     #[serde(default)]
     pub replay_rate: Option<f64>,
@@ -238,6 +252,30 @@ pub struct Status {
     /// found at each start.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+impl Status {
+    /// With everything that depends on the time at which it is asked for.
+    fn seen(mut self, now: Instant) -> Self {
+        let silent = self.waiting.stalled(now, self.lag);
+        // What an operator or a missing module file stopped has no reason to move.
+        let silent = silent.filter(|_| !matches!(self.status, State::Paused | State::Stopped));
+        self.behind = Behind {
+            lag_seconds: self.waiting.seconds(now, self.lag),
+            lag_trend: Trend::of(self.lag, self.events_per_second, self.arriving_per_second),
+            stalled: silent.is_some(),
+        };
+        if let (Some(silent), None) = (silent, &self.last_error) {
+            self.last_error = Some(Problem {
+                code: "stalled".into(),
+                error: lag::what_stalls(silent, self.checkpoint, self.last_sequence),
+                hint: Some("look for slow calls in the log and at the load of host and server; [projection.NAME] stall_ms is the limit".into()),
+                lost: None,
+                at: telemetry::now(),
+            });
+        }
+        self
+    }
 }
 
 /// A module file that is not running, and why.

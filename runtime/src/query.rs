@@ -37,6 +37,7 @@ use crate::projection::directory::Directory;
 use crate::supervisor::Supervision;
 
 mod admin;
+mod asked;
 mod auth;
 mod bound;
 mod commands;
@@ -53,6 +54,8 @@ mod served;
 mod server;
 mod target;
 
+#[doc(hidden)]
+pub use asked::{Asked, asked_of_row, asked_of_rows};
 pub use dead_letters::{DeadLetterDetails, DeadLetterSummary};
 pub use filter::OPERATORS;
 pub use params::RESERVED;

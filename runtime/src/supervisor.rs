@@ -28,6 +28,7 @@ mod dead_letters;
 mod files;
 mod meeting;
 mod message;
+mod onlooker;
 mod plan;
 mod projection;
 mod runner;

@@ -79,7 +79,7 @@ fn assert_states(host: &Host, expected: &[(u64, &str)]) {
 }
 
 /// Rows of version 2 as version 1 has them.
-fn without_new_column(mut rows: Rows) -> Rows {
+pub(crate) fn without_new_column(mut rows: Rows) -> Rows {
     for row in rows.values_mut() {
         let row = row.as_object_mut().expect("a row is an object");
         assert!(row.remove("paid_at").is_some(), "{row:?}");

@@ -167,6 +167,43 @@ fn resident_mib(host: &Host) -> u64 {
     kib.expect("it is a number of KiB") / 1024
 }
 
+/// Events, of which every tenth makes the module trap.
+const WITH_TRAPS: u64 = 1_000;
+
+#[test]
+fn a_module_that_traps_on_every_tenth_event_loses_those_alone_and_holds_nobody_back() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let skips = "[projection.hostile-00]\non_poison = \"skip\"\n";
+    let mut host = Host::new(&nats.url()).configured(skips);
+    host.drop_module("hostile.wasm", &module("hostile"));
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    let (mut orders, mut bad) = (Orders::new(1), Vec::new());
+    for _ in 0..WITH_TRAPS / 10 {
+        stream.publish(&orders.events(9));
+        let trap = [("hostile", "hostile-00 panic")];
+        bad.push(stream.publish_one("stock.p-1.Counted", "", &trap));
+    }
+    let behind = lag(&host, &stream, &mut orders);
+    assert!(behind < BESIDE_WITHIN, "{behind:?}");
+    let last = stream.last_sequence();
+    host.wait_applied("hostile-00", last);
+    host.wait_status("hostile-00", "each trap is recorded", |status| {
+        status["dead_letters"] == bad.len()
+    });
+    let rows = host.rows("hostile-00", "entries", "limit=1000");
+    let found: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row["sequence"].as_u64())
+        .collect();
+    let fine: Vec<_> = (1..=last)
+        .filter(|sequence| !bad.contains(sequence))
+        .collect();
+    assert_eq!(found, fine);
+    assert_each_event_once_in_order(&host, last);
+}
+
 #[test]
 fn a_module_that_floods_the_log_is_cut_short_and_goes_on() {
     let nats = NatsServer::start();

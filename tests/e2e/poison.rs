@@ -7,6 +7,7 @@ use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Event;
 use foldline_tests::rows;
+use foldline_tests::scribe::{event, notes, numbered};
 use foldline_tests::stream::Stream;
 use serde_json::{Value, json};
 
@@ -24,35 +25,6 @@ fn start(config: &str) -> (NatsServer, Stream, Host) {
     host.drop_module("scribe.wasm", &module("scribe"));
     host.restart();
     (nats, stream, host)
-}
-
-fn event(key: &str, payload: &str) -> Event {
-    Event {
-        subject: format!("orders.{key}.Noted"),
-        payload: payload.to_owned().into(),
-    }
-}
-
-/// Rows as `scribe` writes them, of the events at these places.
-fn notes<'e>(events: impl IntoIterator<Item = (u64, &'e Event)>) -> BTreeMap<String, Value> {
-    let mut notes: BTreeMap<String, (i64, i64, i64)> = BTreeMap::new();
-    for (sequence, event) in events {
-        let sequence = i64::try_from(sequence).unwrap();
-        let key = event.subject.split('.').nth(1).unwrap();
-        let (events, last, trail) = notes.entry(key.to_owned()).or_default();
-        *events += 1;
-        *last = sequence;
-        *trail = (*trail * 31 + sequence) % 1_000_000_007;
-    }
-    let row = |(key, (events, last, trail)): (String, _)| {
-        let row = json!({"key": key, "events": events, "last_sequence": last, "trail": trail});
-        (key, row)
-    };
-    notes.into_iter().map(row).collect()
-}
-
-fn numbered(events: &[Event]) -> impl Iterator<Item = (u64, &Event)> {
-    (1..).zip(events)
 }
 
 #[track_caller]

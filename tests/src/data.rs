@@ -9,6 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::rows::Rows;
 
+mod generation;
+
+pub use generation::{Generation, Letter, generations};
+
 /// A projection's live read model, as a killed host left it.
 #[derive(Debug)]
 pub struct LiveReadModel {
@@ -115,7 +119,11 @@ fn live_file(data: &Path, projection: &str) -> (u64, String) {
     (live[0].0.cast_unsigned(), live[0].1.clone())
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with everything in it.
+///
+/// # Panics
+/// If it cannot be read or written.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
     for entry in fs::read_dir(from).expect("the folder is there") {
         let entry = entry.expect("an entry");

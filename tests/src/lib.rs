@@ -9,6 +9,7 @@
 //! - [`stream`]: publishes to a stream and reads it back
 //! - [`orders`]: random histories of orders
 //! - [`model`]: the rows they must give
+//! - [`scribe`]: what must be applied, held and recorded where events fail
 //! - [`guests`]: the built projection modules
 //! - [`host`]: a `foldline run` that can be killed, its folders, its log and its HTTP answers
 //! - [`data`]: what a host left in its data folder
@@ -29,6 +30,7 @@ pub mod nats;
 pub mod orders;
 pub mod proxy;
 pub mod rows;
+pub mod scribe;
 pub mod stream;
 pub mod wait;
 

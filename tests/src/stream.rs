@@ -8,8 +8,8 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
-pub use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::stream::RetentionPolicy;
+pub use async_nats::jetstream::stream::{Config, SubjectTransform};
 use async_nats::jetstream::{Context, ContextBuilder};
 use futures::TryStreamExt as _;
 use tokio::runtime::Runtime;
@@ -65,11 +65,7 @@ impl Stream {
     /// # Panics
     /// If the server refuses.
     pub fn with_config(url: &str, config: Config) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = runtime();
         let context = runtime
             .block_on(connect(url, ACK_WITHIN))
             .expect("the server answers");
@@ -82,6 +78,22 @@ impl Stream {
             context,
             url: url.to_owned(),
             name,
+        }
+    }
+
+    /// The same stream with a connection of its own, for another thread.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let runtime = runtime();
+        let context = runtime.block_on(connect(&self.url, ACK_WITHIN));
+        Self {
+            context: context.expect("the server answers"),
+            runtime,
+            url: self.url.clone(),
+            name: self.name.clone(),
         }
     }
 
@@ -248,6 +260,14 @@ impl Stream {
         let last = last_sequence(&self.context, &self.name);
         self.runtime.block_on(last).expect("the server answers")
     }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 async fn connect(url: &str, timeout: Duration) -> Result<Context> {

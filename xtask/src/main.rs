@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::setup::Setup;
 use xtask::workspace::Workspace;
-use xtask::{bench, demo, failure, guests, test};
+use xtask::{bench, demo, failure, fuzz, guests, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -33,6 +33,10 @@ enum Task {
     Demo(demo::Options),
     /// Measure it: against the bare stream and a hand-written service, in one run on this machine
     Bench(bench::Options),
+    /// Wear it: a steady load with random faults, rows compared with a model, memory watched
+    Soak(soak::Options),
+    /// Fuzz what decodes bytes from outside: each target for a minute
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,15 +51,17 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> Result<()> {
     let workspace = Workspace::locate()?;
-    let setup = Setup::complete(&workspace)?;
+    let setup = || Setup::complete(&workspace);
     match task {
         Task::Setup => {
-            println!("{setup}");
+            println!("{}", setup()?);
             Ok(())
         }
-        Task::BuildGuests => guests::build(&workspace, &setup.guest_toolchain).map(drop),
-        Task::Test(options) => test::run(&workspace, &setup, options),
-        Task::Demo(options) => demo::run(&workspace, &setup, options),
-        Task::Bench(options) => bench::run(&workspace, &setup, options),
+        Task::BuildGuests => guests::build(&workspace, &setup()?.guest_toolchain).map(drop),
+        Task::Test(options) => test::run(&workspace, &setup()?, options),
+        Task::Demo(options) => demo::run(&workspace, &setup()?, options),
+        Task::Bench(options) => bench::run(&workspace, &setup()?, options),
+        Task::Soak(options) => soak::run(&workspace, &setup()?, options),
+        Task::Fuzz(options) => fuzz::run(&workspace, options),
     }
 }

@@ -109,7 +109,6 @@ impl<'e> Payload<'e> {
 }
 
 impl<B> Column<B> {
-    #[cfg(any(target_arch = "wasm32", test))]
     pub(crate) fn new(ends: Vec<u32>, bytes: B) -> Self {
         Column { ends, bytes }
     }

@@ -21,6 +21,7 @@ impl<'e> Iterator for Headers<'e> {
     fn next(&mut self) -> Option<Self::Item> {
         let line = self.lines.next()?;
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        Some((name, value.trim()))
+        // ASCII alone, as the host reads an event key from a header.
+        Some((name, value.trim_ascii()))
     }
 }

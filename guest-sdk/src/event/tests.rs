@@ -55,6 +55,14 @@ fn an_event_has_the_parts_it_was_sent_with() {
 }
 
 #[test]
+fn a_header_is_the_same_text_as_the_key_that_the_host_reads_from_it() {
+    let [event] = &events(&[event("a").header("Order-Id", "\u{a0}o-1\u{2003} \t")])[..] else {
+        panic!("one event")
+    };
+    assert_eq!(event.header("Order-Id"), Some("\u{a0}o-1\u{2003}"));
+}
+
+#[test]
 fn json_without_an_envelope_is_read_whole() {
     let events = events(&[
         event("numbers").payload("[1, 2]"),

@@ -172,6 +172,19 @@ fn modules_that_nothing_needs_are_not_kept_for_ever() {
     folder.catalog.module("reload-0").unwrap_err();
 }
 
+/// What the crash sweep takes for granted.
+#[test]
+fn every_commit_is_on_the_disk_before_it_is_reported() {
+    let folder = Folder::new();
+    let setting = |name: &str| -> i64 {
+        let work =
+            |connection: &Connection| connection.pragma_query_value(None, name, |row| row.get(0));
+        folder.catalog.read(work).unwrap()
+    };
+    // FULL is 2.
+    assert_eq!(setting("synchronous"), 2);
+}
+
 #[test]
 fn a_catalog_whose_file_was_deleted_or_replaced_is_written_again_as_it_was() {
     let mut folder = Folder::new();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use foldline::catalog::GenerationState;
-use foldline::projection::{Generation, Problem, RefusedModule, Status};
+use foldline::projection::lag::Behind;
+use foldline::projection::{Generation, Problem, RefusedModule, State, Status};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -131,20 +132,25 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
 }
 
 fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
-    let header = ["NAME", "VER", "STATUS", "CHECKPOINT", "LAST", "LAG", "RATE"];
+    let header = [
+        "NAME",
+        "VER",
+        "STATUS",
+        "CHECKPOINT",
+        "LAST",
+        "LAG",
+        "BEHIND",
+    ];
     let mut table = table(header);
     for status in statuses {
         table.add_row([
             text(&status.name),
             number(&status.version.to_string()),
-            text(&status.status.to_string()),
+            text(&state(status.status, &status.behind)),
             number(&grouped(status.checkpoint)),
             number(&grouped(status.last_sequence)),
             number(&grouped(status.lag)),
-            number(&format!(
-                "{}/s",
-                grouped(status.events_per_second.round() as u64)
-            )),
+            number(&behind(&status.behind)),
         ]);
     }
     if !statuses.is_empty() {
@@ -172,6 +178,7 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let stream = status.stream.as_deref().unwrap_or("none found yet");
     let lines = [
         ("stream", stream.to_owned()),
+        ("lag", lag(status)),
         ("tables", status.tables.join(", ")),
         ("module", status.file.clone()),
         ("digest", status.digest.clone()),
@@ -207,7 +214,7 @@ fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<(
             number(&generation.number.to_string()),
             number(&generation.version.to_string()),
             text(generation.state.as_str()),
-            text(&generation.status.to_string()),
+            text(&state(generation.status, &generation.behind)),
             number(&grouped(generation.checkpoint)),
             number(&grouped(generation.lag)),
             text(&generation.seconds_left.map_or_else(String::new, seconds)),
@@ -264,12 +271,39 @@ fn progress(generation: &Generation) -> String {
     format!("[{bar}] {percent} %, {done} of {of} events, {rate}/s{left}")
 }
 
-/// A time for people: `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// A state for people: one that does not get on does not catch up.
+fn state(state: State, behind: &Behind) -> String {
+    match behind.stalled {
+        true if state != State::Failed => "stalled".to_owned(),
+        _ => state.to_string(),
+    }
+}
+
+/// How long the oldest waiting event has waited: `12 s`.
+fn behind(behind: &Behind) -> String {
+    behind.lag_seconds.map_or_else(|| "?".to_owned(), seconds)
+}
+
+/// `1,200 events, 12 s, rising: 30/s come, 10/s are applied`
+fn lag(status: &Status) -> String {
+    let rate = |rate: f64| grouped(rate.round() as u64);
+    format!(
+        "{} events, {}, {}: {}/s come, {}/s are applied",
+        grouped(status.lag),
+        behind(&status.behind),
+        status.behind.lag_trend,
+        rate(status.arriving_per_second),
+        rate(status.events_per_second)
+    )
+}
+
+/// A time for people: `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 2 h`.
 pub(crate) fn seconds(seconds: f64) -> String {
     let whole = seconds.ceil() as u64;
     match whole {
         0..60 => format!("{whole} s"),
         60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+        3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
     }
 }

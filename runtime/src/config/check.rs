@@ -72,6 +72,8 @@ fn check_recovery(recovery: &Recovery) -> Result<(), Refused> {
     let Recovery {
         restart_min_ms: min,
         restart_max_ms: max,
+        // Any time will do.
+        stall_ms: _,
         dead_letters,
         held_events,
         held_mib,

@@ -35,7 +35,7 @@ pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
         ("find_mib", Number), ("log_lines_per_batch", Number), ("batches_per_instance", Number),
     ]),
     ("recovery", &[
-        ("restart_min_ms", Number), ("restart_max_ms", Number), ("dead_letters", Number), ("held_events", Number),
+        ("restart_min_ms", Number), ("restart_max_ms", Number), ("stall_ms", Number), ("dead_letters", Number), ("held_events", Number),
         ("held_mib", Number), ("dead_letter_kib", Number),
     ]),
     ("host", &[("drain_ms", Number)]),

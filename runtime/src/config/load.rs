@@ -122,7 +122,24 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let file = file(sources)?;
+        Self::from_file(file(sources)?, sources)
+    }
+
+    /// As [`Self::load`] from a file of this text alone: the way in for fuzzing.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    #[doc(hidden)]
+    pub fn from_text(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let sources = Sources {
+            flags: Flags::default(),
+            env: Vec::new(),
+            folder: PathBuf::new(),
+        };
+        Self::from_file(Some((name.to_owned(), text.to_owned())), &sources)
+    }
+
+    fn from_file(file: Option<(String, String)>, sources: &Sources) -> Result<Self, ConfigError> {
         let mut origins = Origins::default();
         let mut config = match &file {
             Some((name, text)) => parsed(name, text)?,

@@ -23,6 +23,15 @@ impl Config {
     pub fn projection(&self, name: &str) -> Projection {
         self.projection.get(name).cloned().unwrap_or_default()
     }
+
+    /// How long this projection may apply nothing while events wait; none is for ever.
+    pub fn stall_limit(&self, name: &str) -> Option<Duration> {
+        let own = self.projection.get(name).and_then(|own| own.stall_ms);
+        match own.unwrap_or(self.recovery.stall_ms) {
+            0 => None,
+            limit => Some(Duration::from_millis(limit)),
+        }
+    }
 }
 
 impl Store {

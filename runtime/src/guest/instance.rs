@@ -58,8 +58,7 @@ impl GuestState {
         })
     }
 
-    /// A guest at work on `session`, for tests of what it may ask.
-    #[cfg(test)]
+    /// A guest at work on `session`, for what asks in its place.
     pub(super) fn at_work(limits: GuestLimits, session: Session) -> Self {
         Self {
             session: Some(session),
@@ -67,8 +66,13 @@ impl GuestState {
         }
     }
 
+    /// The lines of this call that were not dropped.
+    pub(super) fn logged(&self) -> &[String] {
+        &self.logged
+    }
+
     /// Counts from here: a new call of the guest begins.
-    fn begin_call(&mut self) {
+    pub(super) fn begin_call(&mut self) {
         if self.log_lines > self.limits.log_lines {
             let dropped = self.log_lines - self.limits.log_lines;
             tracing::warn!(projection = %self.name, dropped, "log lines over the limit were dropped");
@@ -248,7 +252,7 @@ impl GuestInstance {
     }
 }
 
-fn rejected(rejection: Rejection, events: usize) -> GuestFault {
+pub(super) fn rejected(rejection: Rejection, events: usize) -> GuestFault {
     let index = rejection.index as usize;
     if index >= events {
         let text = format!("it rejected event number {index} of a batch of {events}");

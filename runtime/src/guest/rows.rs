@@ -12,6 +12,10 @@ use crate::session::Session;
 use crate::store::FindLimit;
 use crate::value::{Packed, Row, Value, fields};
 
+mod calls;
+
+pub use calls::GuestCalls;
+
 type Guest<'a> = StoreContextMut<'a, GuestState>;
 
 /// A row or a key where it stands in the guest's memory.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -70,7 +71,7 @@ impl ReadModelFile {
 impl Entry {
     /// The status of the whole projection.
     pub fn status(&self) -> Status {
-        let mut status = self.live.status.borrow().clone();
+        let mut status = self.live.status();
         let all = self.others.iter().chain([&self.live]);
         status.generations = all.map(GenerationEntry::generation).collect();
         status
@@ -94,7 +95,13 @@ impl Entry {
 
 impl GenerationEntry {
     fn generation(&self) -> Generation {
-        Generation::of(&self.record, &self.status.borrow())
+        Generation::of(&self.record, &self.status())
+    }
+
+    /// Its own status, as it is now.
+    fn status(&self) -> Status {
+        let status = self.status.borrow().clone();
+        status.seen(Instant::now())
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::pace::Pace;
 use super::{Problem, State, Status};
-use crate::event::Sequence;
+use crate::event::{Position, Sequence};
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
 use crate::store::Checkpoint;
@@ -27,14 +27,19 @@ impl Progress {
     }
 
     /// Everything up to `through` is committed; `pending` events waited behind it when it was read.
-    pub fn committed(&self, through: Sequence, pending: u64) {
+    pub fn committed(&self, through: Position, pending: u64) {
         self.status.send_modify(|status| {
+            let (now, mut pace) = (Instant::now(), self.pace());
+            let Position {
+                sequence: through,
+                time,
+            } = through;
             status.checkpoint = through;
             status.last_error = None;
             // Never lowered: this may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + pending);
             settle(status);
-            let (now, mut pace) = (Instant::now(), self.pace());
+            status.waiting.at(now, time, true, status.lag);
             pace.moved(now, through, status.last_sequence);
             if status.lag == 0 {
                 status.replay_rate = pace.caught_up(now, through).or(status.replay_rate);
@@ -57,6 +62,8 @@ impl Progress {
             status.checkpoint = checkpoint.sequence;
             status.last_sequence = status.last_sequence.max(checkpoint.sequence);
             status.lag = status.last_sequence - checkpoint.sequence;
+            let (now, anchor) = (Instant::now(), checkpoint.anchor);
+            status.waiting.at(now, anchor, false, status.lag);
         });
     }
 
@@ -69,6 +76,7 @@ impl Progress {
             status.last_sequence = resume.last_sequence;
             warn(status, resume, warning);
             settle(status);
+            status.waiting.seen(Instant::now(), status.lag);
             if status.lag == 0 {
                 status.last_error = None;
             }
@@ -78,14 +86,21 @@ impl Progress {
     /// The stream was looked at and ends here.
     pub fn stream_seen(&self, last_sequence: Sequence) {
         self.status.send_modify(|status| {
+            let now = Instant::now();
+            status.last_sequence = status.last_sequence.max(last_sequence);
+            status.lag = status.last_sequence.saturating_sub(status.checkpoint);
+            status.waiting.seen(now, status.lag);
+            self.pace()
+                .moved(now, status.checkpoint, status.last_sequence);
             if matches!(status.status, State::CatchingUp | State::Live) {
-                status.last_sequence = status.last_sequence.max(last_sequence);
-                let now = Instant::now();
-                self.pace()
-                    .moved(now, status.checkpoint, status.last_sequence);
                 settle(status);
             }
         });
+    }
+
+    /// The stream it reads, or is to read; none while that is not known.
+    pub fn stream(&self) -> Option<String> {
+        self.status.borrow().stream.clone()
     }
 
     /// So many dead letters there are, and so many keys are held: committed.

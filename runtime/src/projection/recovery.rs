@@ -170,7 +170,7 @@ impl Fold {
         {
             let next = self.checkpoint.at(open.through);
             let progress = self.progress.clone();
-            let done = move || progress.committed(open.through.sequence, open.pending);
+            let done = move || progress.committed(open.through, open.pending);
             session.commit_in_background(next.clone(), done)?;
             self.checkpoint = next;
             self.open = None;
@@ -189,7 +189,7 @@ impl Fold {
         let next = self.checkpoint.at(open.through);
         self.instance.session().commit(&next)?;
         self.checkpoint = next;
-        self.progress.committed(open.through.sequence, open.pending);
+        self.progress.committed(open.through, open.pending);
         Ok(())
     }
 

@@ -69,13 +69,13 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Ready when the modules folder was looked at, no projection is still starting and none has failed.
+/// Ready when the modules folder was looked at, and no projection is still starting, has failed or is stalled.
 pub(super) async fn readyz(State(state): State<QueryState>) -> (StatusCode, Json<Readiness>) {
     let not_ready = [ProjectionState::Starting, ProjectionState::Failed];
     let host = (!state.directory.is_filled()).then(Reason::host);
     let statuses = state.directory.statuses().into_iter();
     let projections = statuses
-        .filter(|status| not_ready.contains(&status.status))
+        .filter(|status| status.behind.stalled || not_ready.contains(&status.status))
         .map(Reason::from);
     let reasons: Vec<_> = host.into_iter().chain(projections).collect();
     let ready = reasons.is_empty();

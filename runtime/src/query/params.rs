@@ -23,6 +23,9 @@ pub const RESERVED: [&str; 6] = [
 /// What makes a parameter a filter whatever the column is called.
 const COLUMN_PREFIX: &str = "column.";
 
+/// Most conditions of one read: `SQLite` nests them, and refuses more than 1,000.
+const CONDITIONS_MAX: usize = 200;
+
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -67,7 +70,7 @@ impl ReadQuery {
         for (name, value) in pairs(query)? {
             if !read.common(table, &name, &value)? && !read.window(table, &name, &value)? {
                 let condition = condition(table, &name, &value)?;
-                read.select.conditions.push(condition);
+                read.and(condition)?;
             }
         }
         Ok(read)
@@ -85,6 +88,15 @@ impl ReadQuery {
             }
         }
         Ok(read)
+    }
+
+    fn and(&mut self, condition: Condition) -> Result<(), HttpProblem> {
+        self.select.conditions.push(condition);
+        if self.select.conditions.len() > CONDITIONS_MAX {
+            let detail = format!("there are more than {CONDITIONS_MAX} conditions");
+            return Err(HttpProblem::bad_request(detail).hint("ask with fewer, several times"));
+        }
+        Ok(())
     }
 
     /// Takes the parameters that every read has; false if it is none of them.
@@ -156,25 +168,35 @@ fn columns(table: &Table, value: &str) -> Result<Vec<usize>, HttpProblem> {
 }
 
 fn order(table: &Table, value: &str) -> Result<Vec<(usize, Direction)>, HttpProblem> {
-    value
-        .split(',')
-        .map(|part| {
-            let (name, direction) = part.trim().split_once('.').unwrap_or((part.trim(), "asc"));
-            let column = position(table, name)?;
-            if table.columns[column].ty == ColumnType::Json {
-                let detail = format!("column {name} holds JSON, which has no order");
-                return Err(HttpProblem::bad_request(detail).hint("sort by another column"));
-            }
-            match direction {
-                "asc" => Ok((column, Direction::Ascending)),
-                "desc" => Ok((column, Direction::Descending)),
-                other => Err(HttpProblem::bad_request(format!(
-                    "order={part}: {other:?} is no direction"
-                ))
-                .hint("write order=COLUMN.asc or order=COLUMN.desc")),
-            }
-        })
-        .collect()
+    let mut order = Vec::new();
+    for part in value.split(',') {
+        let (column, direction) = order_by(table, part)?;
+        // What comes second has nothing to decide, and `SQLite` takes only so many.
+        if order.iter().any(|(earlier, _)| *earlier == column) {
+            let name = &table.columns[column].name;
+            let detail = format!("order names column {name} twice");
+            return Err(HttpProblem::bad_request(detail).hint("name each column once"));
+        }
+        order.push((column, direction));
+    }
+    Ok(order)
+}
+
+fn order_by(table: &Table, part: &str) -> Result<(usize, Direction), HttpProblem> {
+    let (name, direction) = part.trim().split_once('.').unwrap_or((part.trim(), "asc"));
+    let column = position(table, name)?;
+    if table.columns[column].ty == ColumnType::Json {
+        let detail = format!("column {name} holds JSON, which has no order");
+        return Err(HttpProblem::bad_request(detail).hint("sort by another column"));
+    }
+    match direction {
+        "asc" => Ok((column, Direction::Ascending)),
+        "desc" => Ok((column, Direction::Descending)),
+        other => Err(
+            HttpProblem::bad_request(format!("order={part}: {other:?} is no direction"))
+                .hint("write order=COLUMN.asc or order=COLUMN.desc"),
+        ),
+    }
 }
 
 fn limit(table: &Table, value: &str) -> Result<u32, HttpProblem> {

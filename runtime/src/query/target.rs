@@ -47,23 +47,27 @@ impl Target {
     /// The key in the path: its parts separated by commas, each percent-encoded, in the order of the key's
     /// columns.
     pub(super) fn key(&self, uri: &Uri) -> Result<Key, HttpProblem> {
-        let table = self.table();
-        let columns = table.key.iter().map(|&i| &table.columns[i]);
-        let parts: Vec<_> = raw_segment(uri, 4).split(',').collect();
-        if parts.len() != columns.len() {
-            let names = listed(columns.map(|column| column.name.as_str()));
-            return Err(HttpProblem::bad_request(format!(
-                "the key has {} parts, but the key of {} is: {names}",
-                parts.len(),
-                table.name
-            ))
-            .hint("separate the parts by commas, and write a comma inside a part as %2C"));
-        }
-        columns
-            .zip(parts)
-            .map(|(column, part)| filter::value(column, &decoded(part)?))
-            .collect()
+        key(self.table(), raw_segment(uri, 4))
     }
+}
+
+/// The key of a row of `table` as it stands in a path.
+pub(super) fn key(table: &Table, text: &str) -> Result<Key, HttpProblem> {
+    let columns = table.key.iter().map(|&i| &table.columns[i]);
+    let parts: Vec<_> = text.split(',').collect();
+    if parts.len() != columns.len() {
+        let names = listed(columns.map(|column| column.name.as_str()));
+        return Err(HttpProblem::bad_request(format!(
+            "the key has {} parts, but the key of {} is: {names}",
+            parts.len(),
+            table.name
+        ))
+        .hint("separate the parts by commas, and write a comma inside a part as %2C"));
+    }
+    columns
+        .zip(parts)
+        .map(|(column, part)| filter::value(column, &decoded(part)?))
+        .collect()
 }
 
 /// The projection of this name.

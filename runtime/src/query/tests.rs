@@ -12,6 +12,7 @@ use tower::ServiceExt as _;
 use super::{QueryState, router};
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::projection::directory::{Directory, Entry, GenerationEntry, ReadModelFile};
+use crate::projection::lag::{Behind, Waiting};
 use crate::projection::{State, Status};
 use crate::store::sqlite::reader::fixture::{Fixture, definition};
 use crate::supervisor::Supervision;
@@ -70,6 +71,8 @@ fn status(name: &str, state: State) -> Status {
         lag: 0,
         events_per_second: 0.0,
         arriving_per_second: 0.0,
+        behind: Behind::default(),
+        waiting: Waiting::default(),
         replay_rate: None,
         reloads: 0,
         promote: Default::default(),

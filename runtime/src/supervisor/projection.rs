@@ -11,6 +11,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::meeting::Party;
 use super::message::Message;
+use super::onlooker::look_on;
 use super::runner::{Run, Runner, Shared};
 use crate::catalog::{GenerationRecord, GenerationState};
 use crate::config::Promote;
@@ -18,6 +19,7 @@ use crate::event::Sequence;
 use crate::guest::GuestModule;
 use crate::projection::brake::Brake;
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
+use crate::projection::lag::{Behind, Waiting};
 use crate::projection::losses::Losses;
 use crate::projection::poison::PoisonPolicy;
 use crate::projection::progress::Progress;
@@ -25,8 +27,8 @@ use crate::projection::recovery::Failure;
 use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
 use crate::projection::{Comparison, Problem, State, Status};
-use crate::store::StoreError;
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
+use crate::store::{Checkpoint, StoreError};
 use crate::telemetry;
 
 /// What every run of a host needs.
@@ -68,6 +70,9 @@ pub(super) struct Hosted {
     running: Option<Running>,
     /// Its last run, once told to stop: the next one waits for it.
     ending: Option<JoinHandle<()>>,
+    /// Looks at its stream's end.
+    #[expect(dead_code, reason = "it looks for as long as it is held")]
+    onlooker: AbortOnDropHandle<()>,
     /// Notices when it is at the heels of the live one.
     watch: Option<AbortOnDropHandle<()>>,
 }
@@ -123,7 +128,7 @@ impl Projection {
 
 impl Hosted {
     /// A generation of the catalog, not running yet.
-    pub(super) fn new(shared: &Shared, record: GenerationRecord, file: Option<&str>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, record: GenerationRecord, file: Option<&str>) -> Self {
         let path = shared.folder.path_of(&record.file);
         let name = &record.definition.name;
         let history = shared.catalog.file_history(name, record.number);
@@ -131,7 +136,7 @@ impl Hosted {
         let was_made = history.is_ok_and(|history| history.made);
         let (checkpoint, broken) = match first_look(&path, was_made) {
             Ok(checkpoint) => (checkpoint, None),
-            Err(error) => (0, Some(Problem::from(&Failure::Store(error)))),
+            Err(error) => (None, Some(Problem::from(&Failure::Store(error)))),
         };
         let read_model = OnceLock::new();
         if path.exists() {
@@ -142,9 +147,11 @@ impl Hosted {
         let settings = shared.config.projection(&record.definition.name);
         let status = Status {
             promote: settings.promote,
-            ..first_status(&record, file.unwrap_or_default(), checkpoint, broken)
+            waiting: Waiting::new(shared.config.stall_limit(&record.definition.name)),
+            ..first_status(&record, file.unwrap_or_default(), broken)
         };
         let progress = Progress::new(watch::Sender::new(status));
+        progress.opened(checkpoint.as_ref());
         if let Some(counts) = read(&path, Reader::set_aside) {
             progress.set_aside(counts);
         }
@@ -157,6 +164,7 @@ impl Hosted {
                 shared.config.recovery.poison(),
             ),
             requests: Requests::default(),
+            onlooker: look_on(Arc::clone(shared), progress.clone()),
             record: Arc::new(record),
             progress,
             brake: Brake::default(),
@@ -289,18 +297,18 @@ pub(super) fn checkpoint(path: &std::path::Path) -> Sequence {
     checkpoint.map_or(0, |found| found.sequence)
 }
 
-/// The sequence that a read model's file stands at; 0 when there is none yet.
+/// Where a read model's file stands; none when there is none yet.
 ///
 /// # Errors
 /// If it is gone or damaged. What may pass is seen when it is opened.
-fn first_look(path: &std::path::Path, was_made: bool) -> Result<Sequence, StoreError> {
+fn first_look(path: &std::path::Path, was_made: bool) -> Result<Option<Checkpoint>, StoreError> {
     if was_made && !path.exists() {
         return Err(StoreError::missing(path));
     }
     match Reader::new(path).checkpoint(short()) {
-        Ok(checkpoint) => Ok(checkpoint.map_or(0, |found| found.sequence)),
+        Ok(checkpoint) => Ok(checkpoint),
         Err(ReadError::Damaged { reason, .. }) => Err(StoreError::damaged(path, reason)),
-        Err(_) => Ok(0),
+        Err(_) => Ok(None),
     }
 }
 
@@ -322,12 +330,7 @@ fn read<T>(
     what(&Reader::new(path), short()).ok()
 }
 
-fn first_status(
-    record: &GenerationRecord,
-    file: &str,
-    checkpoint: Sequence,
-    broken: Option<Problem>,
-) -> Status {
+fn first_status(record: &GenerationRecord, file: &str, broken: Option<Problem>) -> Status {
     let definition = &record.definition;
     let last_error = record.failure.clone().or(broken);
     let status = if last_error.is_some() {
@@ -342,11 +345,13 @@ fn first_status(
         file: file.to_owned(),
         status,
         stream: None,
-        checkpoint,
-        last_sequence: checkpoint,
+        checkpoint: 0,
+        last_sequence: 0,
         lag: 0,
         events_per_second: 0.0,
         arriving_per_second: 0.0,
+        behind: Behind::default(),
+        waiting: Waiting::default(),
         replay_rate: record.replay_rate,
         reloads: 0,
         promote: Promote::default(),

@@ -191,10 +191,7 @@ impl Runner {
             () = self.run.losses.accepted() => false,
             // It is answered by the loop, which may go on then.
             () = self.run.requests.asked() => false,
-            Ok(module) = self.run.module.wait_for(|module| *module.digest != tried) => {
-                self.run.progress.reloaded(&module);
-                false
-            }
+            Ok(_) = self.run.module.wait_for(|module| *module.digest != tried) => false,
             () = tokio::time::sleep(time) => true,
         }
     }
@@ -237,6 +234,10 @@ impl Runner {
     /// Opens, reads, projects, commits, until something fails or it is stopped.
     async fn attempt(&mut self) -> Result<(), Failure> {
         let module = self.run.module.borrow_and_update().clone();
+        // It may have come at any moment at which no loop ran: while it waited, while it was paused.
+        if *module.digest != self.progress.digest() {
+            self.progress.reloaded(&module);
+        }
         // Never given up half way: a run that ended must not still be opening the file.
         let store = self.open(module.clone()).await?;
         let files = OpenFiles::of(&self.shared.folder.path_of(&self.record.file));
@@ -255,14 +256,13 @@ impl Runner {
         files: &OpenFiles,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
-        let stream = task.checkpoint.stream.clone();
         let runtime = tokio::runtime::Handle::current();
         let mut running = tokio::task::spawn_blocking(move || task.run(&runtime));
         let unfit = tokio::select! {
             ended = &mut running => {
                 return ended.unwrap_or_else(|panic| Err(Failure::Panic(panic.to_string())));
             }
-            unfit = self.look(&stream, files) => unfit,
+            unfit = self.look(files) => unfit,
         };
         // A loop that ends closes its files, and SQLite deletes the log then: what it says itself counts.
         if let Ok(ended) = tokio::time::timeout(ENDING, &mut running).await {

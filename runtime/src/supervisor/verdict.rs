@@ -57,14 +57,16 @@ pub(super) struct Present<'a> {
 pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
     let live = present.live;
     let is = |other: Option<Module<'_>>| other.is_some_and(|other| other.digest == new.digest);
-    if is(present.built) {
+    // What is built of the live version itself, an operator has asked for: the file is about the live one.
+    let is_later = |built: &Module<'_>| built.definition.version > live.definition.version;
+    let deployed = present.built.filter(is_later);
+    if is(deployed) {
         return Verdict::Unchanged;
     }
     if new.digest == live.digest {
-        // What is built of the live module itself, an operator has asked for.
-        return match present.built {
-            Some(built) if built.definition.version > live.definition.version => Verdict::Withdraw,
-            _ => Verdict::Unchanged,
+        return match deployed {
+            Some(_) => Verdict::Withdraw,
+            None => Verdict::Unchanged,
         };
     }
     // After a rollback its file is still there, and must not bring it back.
@@ -196,6 +198,17 @@ mod tests {
             ..alone(module(&one, "d1"))
         };
         assert_eq!(of(module(&one, "d1"), rebuilding), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn a_module_that_was_built_again_comes_back_after_another_one() {
+        let one = definition(1, "id");
+        let rebuilt_then_reloaded = Present {
+            built: Some(module(&one, "d1")),
+            ..alone(module(&one, "d2"))
+        };
+        let back = of(module(&one, "d1"), rebuilt_then_reloaded);
+        assert_eq!(back, Verdict::Reload);
     }
 
     #[test]

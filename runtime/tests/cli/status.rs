@@ -7,12 +7,13 @@ use crate::fake_host::{answer_one, answering, listener, response};
 use crate::{foldline, run};
 
 const STATUS: &str = r#"{"name": "order-summary", "version": 2, "digest": "abc", "file": "a.wasm", "status": "catching_up",
-  "stream": "ORDERS", "checkpoint": 1200, "last_sequence": 1000000, "lag": 998800, "events_per_second": 51234.4,
+  "stream": "ORDERS", "checkpoint": 1200, "last_sequence": 1000000, "lag": 998800, "lag_seconds": 372500.2, "lag_trend": "falling",
+  "events_per_second": 51234.4,
   "reloads": 1, "generations": [], "tables": ["orders"], "dead_letters": 0, "held_keys": 0,
   "last_error": {"error": "event 7 \u001b[2J failed", "hint": "mend it", "at": "2026-01-01T00:00:00Z"}}"#;
 
 #[test]
-fn status_shows_lag_and_rate_and_what_is_wrong_in_80_columns() {
+fn status_shows_the_lag_and_what_is_wrong_in_80_columns() {
     let refused = r#"{"file": "bad.wasm", "verdict": "refused", "error": "no Wasm", "hint": "build it", "at": "now"}"#;
     let (host, request) = answering(
         "200 OK",
@@ -35,7 +36,15 @@ fn status_shows_lag_and_rate_and_what_is_wrong_in_80_columns() {
     };
     assert_eq!(
         words(lines.next()),
-        ["NAME", "VER", "STATUS", "CHECKPOINT", "LAST", "LAG", "RATE"]
+        [
+            "NAME",
+            "VER",
+            "STATUS",
+            "CHECKPOINT",
+            "LAST",
+            "LAG",
+            "BEHIND"
+        ]
     );
     assert_eq!(
         words(lines.next()),
@@ -46,7 +55,10 @@ fn status_shows_lag_and_rate_and_what_is_wrong_in_80_columns() {
             "1,200",
             "1,000,000",
             "998,800",
-            "51,234/s"
+            "4",
+            "d",
+            "7",
+            "h"
         ]
     );
     assert!(stdout.contains(

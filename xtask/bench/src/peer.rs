@@ -17,6 +17,7 @@ use async_nats::jetstream::{self, stream::Stream};
 use clap::{Args, Subcommand};
 
 use crate::load::STREAM;
+use per_event_ack::Ack;
 
 /// What a peer prints when it has read and committed everything.
 pub(crate) const DONE: &str = "done";
@@ -33,6 +34,8 @@ pub(crate) enum Peer {
     Native(Job),
     /// What the tutorials show: one transaction and one acknowledgement for each event
     PerEventAck(Job),
+    /// The same, waiting until the server has confirmed each acknowledgement
+    PerEventDoubleAck(Job),
 }
 
 /// What to read and where to put it.
@@ -57,7 +60,8 @@ impl Peer {
             match self {
                 Self::Drain(job) => drain::run(job).await,
                 Self::Native(job) => native::run(job).await,
-                Self::PerEventAck(job) => per_event_ack::run(job).await,
+                Self::PerEventAck(job) => per_event_ack::run(job, Ack::Sent).await,
+                Self::PerEventDoubleAck(job) => per_event_ack::run(job, Ack::Confirmed).await,
             }
         })?;
         println!("{DONE}");

@@ -33,6 +33,7 @@ pub(crate) enum Contender {
     Foldline,
     Native,
     PerEventAck,
+    PerEventDoubleAck,
     Python,
     Pathway,
     Many,
@@ -65,11 +66,12 @@ impl Replay {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Drain,
         Self::Foldline,
         Self::Native,
         Self::PerEventAck,
+        Self::PerEventDoubleAck,
         Self::Python,
         Self::Pathway,
         Self::Many,
@@ -81,6 +83,7 @@ impl Contender {
             Self::Foldline => "foldline",
             Self::Native => "native",
             Self::PerEventAck => "per-event-ack",
+            Self::PerEventDoubleAck => "per-event-double-ack",
             Self::Python => "python",
             Self::Pathway => "pathway",
             Self::Many => "many",
@@ -90,7 +93,7 @@ impl Contender {
     /// How much of the stream it reads.
     pub(crate) fn events(self, stage: &Stage<'_>) -> u64 {
         match self {
-            Self::PerEventAck => stage.events.min(FEW_EVENTS),
+            Self::PerEventAck | Self::PerEventDoubleAck => stage.events.min(FEW_EVENTS),
             Self::Python | Self::Pathway => stage.events.min(PYTHON_EVENTS),
             _ => stage.events,
         }

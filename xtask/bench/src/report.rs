@@ -66,6 +66,7 @@ pub(crate) fn compare(all: &[Series]) -> Vec<Finding> {
         (Contender::Foldline, Contender::Drain, "at least 0.65"),
         (Contender::Foldline, Contender::Native, "at least 1.0"),
         (Contender::Foldline, Contender::PerEventAck, "at least 20"),
+        (Contender::Foldline, Contender::PerEventDoubleAck, ""),
         (Contender::Foldline, Contender::Python, "at least 10"),
         (Contender::Foldline, Contender::Pathway, "at least 3"),
         (Contender::Many, Contender::Foldline, "at least 3"),

@@ -1,10 +1,13 @@
 //! Status, health, and who may ask.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 
 use super::Host;
+use crate::projection::lag::Waiting;
 use crate::projection::{Problem, RefusedModule, State};
 use crate::source::LostEvents;
 
@@ -96,6 +99,32 @@ async fn the_host_is_ready_when_nothing_is_starting_or_failed() {
 
     another.send_modify(|status| status.status = State::CatchingUp);
     assert_eq!(host.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_projection_that_stalls_says_so_and_the_host_is_not_ready() {
+    let host = Host::new();
+    let another = host.also("another", State::CatchingUp);
+    another.send_modify(|status| {
+        (status.last_sequence, status.lag) = (45, 3);
+        status.waiting = Waiting::new(Some(Duration::ZERO));
+        status.waiting.seen(Instant::now(), 3);
+    });
+    let answer = host.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let reason = &answer.body["reasons"][0];
+    assert_eq!(reason["code"], "stalled");
+    let error = reason["error"].to_string();
+    assert!(
+        error.contains("3 events wait (sequences 43 to 45)"),
+        "{error}"
+    );
+
+    another.send_modify(|status| status.status = State::Paused);
+    assert_eq!(host.get("/readyz").await.status, StatusCode::OK);
+    let paused = host.get("/v1/projections/another").await;
+    assert_eq!(paused.body["stalled"], false);
+    assert_eq!(paused.body["last_error"], json!(null));
 }
 
 #[tokio::test]

@@ -91,6 +91,15 @@ async fn columns_named_like_parameters_are_filtered_with_a_prefix() {
 }
 
 #[tokio::test]
+async fn more_conditions_than_a_database_takes_are_the_clients_mistake() {
+    let host = Host::new();
+    let many = |conditions| format!("limit=1{}", "&items=gt.0".repeat(conditions));
+    assert_eq!(ids(&host.orders(&many(200)).await), ["o-1"]);
+    let problem = host.orders(&many(201)).await.problem();
+    assert!(problem.contains("more than 200 conditions"), "{problem}");
+}
+
+#[tokio::test]
 async fn what_a_read_cannot_mean_is_refused_with_what_there_is() {
     let host = Host::new();
     for (query, expected) in [
@@ -125,6 +134,7 @@ async fn what_a_read_cannot_mean_is_refused_with_what_there_is() {
             "write order=COLUMN.asc or order=COLUMN.desc",
         ),
         ("order=", "no column \"\""),
+        ("order=total,paid,total.desc", "names column total twice"),
         ("select=total,total", "names column total twice"),
         ("select=*", "no column \"*\""),
         ("limit=0", "outside 1 to 1000"),

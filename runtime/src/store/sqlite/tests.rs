@@ -57,6 +57,18 @@ fn find_walks_an_index_and_never_sorts() {
     }
 }
 
+/// What the crash sweep takes for granted: less, and a power cut tears what it should only undo.
+#[test]
+fn the_log_is_on_the_disk_before_it_is_copied_into_the_database() {
+    let file = TestFile::create(&definition());
+    let connection = &file.open().connection;
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // NORMAL is 1.
+    assert_eq!(number("synchronous"), Ok(1));
+    let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    assert_eq!(mode.as_deref(), Ok("wal"));
+}
+
 /// Those of the definition's tables.
 fn index_names(store: &SqliteStore) -> Vec<String> {
     let sql = "SELECT name FROM sqlite_schema

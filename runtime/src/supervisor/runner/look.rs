@@ -1,4 +1,4 @@
-//! Looks at a loop from outside while it runs.
+//! Measures a loop from outside while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,12 @@ use crate::store::{OpenFiles, StoreError};
 /// How often the rate is measured: often enough to say after the first tenth of a few seconds how long the rest takes.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The stream's end is asked for with each so-many-th look.
-const LOOKS_PER_QUESTION: u32 = 4;
+/// The files are looked at with each so-many-th look.
+const LOOKS_PER_FILE_CHECK: u32 = 4;
 
 impl Runner {
-    /// Measures the rate, and looks at the stream's end and at the read model's files, until these are not what they
-    /// should be.
-    pub(super) async fn look(&self, stream: &str, files: &OpenFiles) -> StoreError {
+    /// Measures the rate, and looks at the read model's files, until these are not what they should be.
+    pub(super) async fn look(&self, files: &OpenFiles) -> StoreError {
         let mut replay_rate = self.progress.replay_rate();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -29,15 +28,11 @@ impl Runner {
             if let Some(damage) = self.damage() {
                 return damage;
             }
-            if !number.is_multiple_of(LOOKS_PER_QUESTION) {
+            if !number.is_multiple_of(LOOKS_PER_FILE_CHECK) {
                 continue;
             }
             if let Some(unfit) = self.unfit(files).await {
                 return unfit;
-            }
-            // The reader reports the same trouble with more detail; here it only means "not now".
-            if let Ok(state) = self.shared.source.stream_state(stream).await {
-                self.progress.stream_seen(state.last_sequence);
             }
             let measured = self.progress.replay_rate();
             if measured != replay_rate {

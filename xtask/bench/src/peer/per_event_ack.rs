@@ -10,7 +10,17 @@ use futures::TryStreamExt as _;
 use super::Job;
 use super::table::{self, Orders};
 
-pub(super) async fn run(job: &Job) -> Result<()> {
+/// When an acknowledgement is done.
+#[derive(Clone, Copy)]
+pub(super) enum Ack {
+    /// When it is on its way. It may be lost, and the event comes again.
+    Sent,
+    /// When the server has answered it, which NATS calls a double ack: what its documentation asks for where an event must
+    /// count once.
+    Confirmed,
+}
+
+pub(super) async fn run(job: &Job, ack: Ack) -> Result<()> {
     let database = table::create(&job.database)?;
     let mut orders = Orders::new(&database)?;
     // One for each run, because the server remembers how far it got.
@@ -30,7 +40,11 @@ pub(super) async fn run(job: &Job) -> Result<()> {
             .apply(&message.payload)
             .with_context(|| format!("applying event {sequence}"))?;
         orders.commit(sequence)?;
-        message.ack().await.map_err(Error::from_boxed)?;
+        match ack {
+            Ack::Sent => message.ack().await,
+            Ack::Confirmed => message.double_ack().await,
+        }
+        .map_err(Error::from_boxed)?;
         if sequence >= job.last {
             return Ok(());
         }

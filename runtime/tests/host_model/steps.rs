@@ -1,0 +1,171 @@
+//! What is done to a host at random, and to its model.
+
+use foldline::catalog::GenerationState;
+use foldline::projection::poison::OnPoison;
+use foldline::projection::requests::{Action, Settled};
+use foldline::supervisor::{Command, CommandError};
+use rand::RngExt as _;
+use rand::seq::IteratorRandom as _;
+
+use crate::case::Case;
+use crate::host::Host;
+use crate::model::{Generation, Rules};
+
+impl Case {
+    pub(crate) async fn step(&mut self) {
+        match self.random.random_range(0..24) {
+            0..9 => self.publish(),
+            9 => self.interrupt(),
+            10 | 11 => self.restart(true).await,
+            12 => self.restart(false).await,
+            13 | 14 if !self.live.is_changing() => self.reload().await,
+            15 => match self.paused {
+                true => self.resume().await,
+                false => self.pause().await,
+            },
+            16 if !self.paused => self.settle(Action::Retry).await,
+            17 if !self.paused => self.settle(Action::Discard).await,
+            18 if !self.paused => self.rebuild().await,
+            19 if !self.paused => self.rollback().await,
+            20 if !self.paused => self.other_strategy().await,
+            21 if !self.live.is_changing() => self.look_at_folder().await,
+            22 => self.rest().await,
+            _ if self.paused => self.stays_paused().await,
+            _ => self.look(),
+        }
+    }
+
+    /// An operator retries or discards a dead letter.
+    async fn settle(&mut self, action: Action) {
+        self.rest().await;
+        let letters = self.live.contents().letters.keys().copied();
+        let Some(sequence) = letters.choose(&mut self.random) else {
+            return;
+        };
+        if self.has_stopped() {
+            return;
+        }
+        self.said(format!("{action:?} {sequence}"));
+        let was_held = self.live.contents().letters[&sequence];
+        let command = Command::DeadLetter { sequence, action };
+        let outcome = self.host().command(command.clone()).await.unwrap();
+        self.live.settle(&self.history, sequence, action);
+        let failed = matches!(outcome.settled, Some(Settled::Failed { .. }));
+        assert_eq!(failed, self.has_failed(sequence, was_held), "{outcome:?}");
+        self.rest().await;
+        if !self.live.contents().letters.contains_key(&sequence) {
+            let again = self.host().command(command).await;
+            assert!(
+                matches!(again, Err(CommandError::NoDeadLetter { .. })),
+                "{again:?}"
+            );
+        }
+    }
+
+    /// Whether this event has failed again, or one behind it that was held with it.
+    fn has_failed(&self, sequence: u64, was_held: bool) -> bool {
+        let contents = self.live.contents();
+        let key = &self.history[sequence as usize - 1].key;
+        match was_held {
+            true => contents.held.contains_key(key),
+            false => contents.letters.contains_key(&sequence),
+        }
+    }
+
+    /// Whether it stands before an event that fails, with nobody to take requests up at once.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.live.contents().sequence < self.history.len() as u64
+    }
+
+    /// The live module builds another generation, which takes the live one's place unless it has to stop.
+    async fn rebuild(&mut self) {
+        self.rest().await;
+        let outcome = self
+            .host()
+            .command(Command::Rebuild { from: None })
+            .await
+            .unwrap();
+        let number = outcome.generation.unwrap();
+        self.said(format!("rebuild as generation {number}"));
+        let [strategy, strategy_building] = self.settings.strategies;
+        let building = Rules {
+            strategy: strategy_building,
+            ..self.live.rules
+        };
+        if self.random.random_bool(0.3) {
+            let crash = self.random.random_bool(0.7);
+            self.restart(crash).await;
+        }
+        let mut built = Generation::new(number, building);
+        let end = built.ends(&self.history).pop_first().unwrap();
+        let live_at = self.live.contents().sequence;
+        let promoted = end.sequence >= live_at;
+        let state = match promoted {
+            true => GenerationState::Live,
+            false => GenerationState::Failed,
+        };
+        let is_done = |host: &Host| {
+            let generation = host.generation(number);
+            generation.is_some_and(|generation| generation.record.state == state)
+        };
+        let what = format!("generation {number} is {state}");
+        self.host().until(&what, is_done).await;
+        if promoted {
+            built.changes(
+                Rules {
+                    strategy,
+                    ..building
+                },
+                live_at,
+            );
+            self.standby = Some(std::mem::replace(&mut self.live, built));
+        }
+        self.rest().await;
+    }
+
+    async fn rollback(&mut self) {
+        self.rest().await;
+        let outcome = self.host().command(Command::Rollback).await;
+        let Some(standby) = self.standby.take() else {
+            assert!(
+                matches!(outcome, Err(CommandError::NoStandby { .. })),
+                "{outcome:?}"
+            );
+            return;
+        };
+        let [live_at, standby_at] = [&self.live, &standby].map(|of| of.contents().sequence);
+        if standby_at < live_at {
+            assert!(
+                matches!(outcome, Err(CommandError::Apart(_))),
+                "{outcome:?}"
+            );
+            self.standby = Some(standby);
+            return;
+        }
+        outcome.unwrap();
+        self.said("rollback");
+        self.standby = Some(std::mem::replace(&mut self.live, standby));
+        self.rest().await;
+    }
+
+    /// The host is started again with another strategy in its configuration.
+    async fn other_strategy(&mut self) {
+        self.rest().await;
+        let strategies = [OnPoison::Hold, OnPoison::Skip, OnPoison::Fail];
+        let chosen = strategies.into_iter().choose(&mut self.random);
+        let strategy = chosen.unwrap_or(OnPoison::Hold);
+        self.settings.strategies[0] = strategy;
+        for generation in [Some(&mut self.live), self.standby.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let rules = Rules {
+                strategy,
+                ..generation.rules
+            };
+            generation.changes(rules, 0);
+        }
+        self.said(format!("{:?} from now on", self.settings.strategies[0]));
+        self.restart(false).await;
+    }
+}
