@@ -47,7 +47,11 @@ impl Case {
         }
         self.said(format!("{action:?} {sequence}"));
         let was_held = self.live.contents().letters[&sequence];
-        let command = Command::DeadLetter { sequence, action };
+        let command = Command::DeadLetter {
+            sequence,
+            action,
+            generation: None,
+        };
         let outcome = self.host().command(command.clone()).await.unwrap();
         self.live.settle(&self.history, sequence, action);
         let failed = matches!(outcome.settled, Some(Settled::Failed { .. }));
