@@ -4,9 +4,11 @@ use std::fs;
 
 use super::{NAME, PAGE, World, beside, cut, garble, pages};
 
+type Damage = fn(&std::path::Path);
+
 #[test]
 fn a_file_that_was_damaged_while_the_host_was_away_is_named_and_built_again() {
-    let damages: [(&str, fn(&std::path::Path)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("its header", |file| garble(file, 0, 100)),
         ("everything behind its header", |file| {
             garble(file, PAGE, (pages(file) - 1) * PAGE);
@@ -17,7 +19,7 @@ fn a_file_that_was_damaged_while_the_host_was_away_is_named_and_built_again() {
         ("all of it is cut off", |file| cut(file, 0)),
     ];
     for (what, damage) in damages {
-        println!("{what}");
+        eprintln!("{what}");
         let mut world = World::new();
         damage(&world.stop());
         world.host.restart();
@@ -107,6 +109,9 @@ fn a_damaged_live_read_model_can_be_left_for_the_one_on_standby() {
 
     let back = world.host.cli(&["rollback", NAME]);
     assert_eq!(back.code, 0, "{back:?}");
-    assert_eq!(world.host.status(NAME)["version"], 1);
+    let status = world.host.status(NAME);
+    assert_eq!(status["version"], 1);
+    let generations = status["generations"].as_array().map(Vec::len);
+    assert_eq!(generations, Some(1), "nobody can go back to it: {status}");
     world.assert_exact();
 }

@@ -14,7 +14,7 @@ pub(super) fn may_mount() -> bool {
     let tried = Command::new("unshare").args(["-rm", "true"]).output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
-        println!("skipped: this machine lets nobody mount a disk of their own (unshare -rm)");
+        eprintln!("skipped: this machine lets nobody mount a disk of their own (unshare -rm)");
     }
     may
 }
@@ -70,7 +70,7 @@ fn a_read_model_that_may_not_be_written_any_more_stops_alone_and_goes_on_by_itse
     let mut world = World::new();
     let files = [world.file(), beside(&world.file(), "-wal")];
     if !set_immutable(&files, true) {
-        println!("skipped: this machine or user cannot make a file immutable (chattr +i)");
+        eprintln!("skipped: this machine or user cannot make a file immutable (chattr +i)");
         return;
     }
     let last = world.publish(100);

@@ -56,7 +56,7 @@ fn a_file_that_was_moved_away_goes_on_when_it_is_back() {
 
 #[test]
 fn a_version_that_loses_its_file_while_it_is_built_is_named_and_built_again() {
-    let mut world =
+    let world =
         World::with(|host| host.configured("[projection.order-summary]\npromote = \"manual\"\n"));
     let next = foldline_tests::guests::module("order-summary-next");
     world.host.drop_module("order-summary.wasm", &next);
