@@ -62,13 +62,13 @@ impl Report {
     }
 }
 
-/// The least memory of each stretch: its middle in hours, and MiB.
-fn floor(samples: &[Sample]) -> Vec<(f64, f64)> {
+/// The least of each stretch: its middle in hours, and MiB.
+fn floor(samples: &[Sample], bytes: impl Fn(&Sample) -> u64) -> Vec<(f64, f64)> {
     let mut floor: BTreeMap<u64, f64> = BTreeMap::new();
     for sample in samples {
         let stretch = sample.at.as_secs() / STRETCH.as_secs();
         let least = floor.entry(stretch).or_insert(f64::INFINITY);
-        *least = least.min(sample.memory as f64 / MIB);
+        *least = least.min(bytes(sample) as f64 / MIB);
     }
     let hours = |stretch: u64| (stretch as f64 + 0.5) * STRETCH.as_secs_f64() / 3600.0;
     floor
@@ -77,12 +77,17 @@ fn floor(samples: &[Sample]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// MiB per hour by which the floor of memory rises in the second half of a life: the slope of the line that fits it best.
-/// None when it was too short to tell.
-fn memory_growth(life: &Life) -> Option<f64> {
+/// MiB per hour by which a floor rises in the second half of a life: the slope of the line that fits it best. None when it was
+/// too short to tell.
+fn growth(life: &Life, bytes: impl Fn(&Sample) -> u64) -> Option<f64> {
     let half = &life.samples[life.samples.len() / 2..];
-    let floor = floor(half);
+    let floor = floor(half, bytes);
     (floor.len() >= STRETCHES_MIN).then(|| slope(&floor))
+}
+
+/// That of memory beside the read models' pages, which are kept in memory as they come, up to a limit of each read model.
+fn memory_growth(life: &Life) -> Option<f64> {
+    growth(life, |sample| sample.memory.saturating_sub(sample.pages))
 }
 
 fn slope(points: &[(f64, f64)]) -> f64 {
@@ -156,7 +161,7 @@ impl Report {
             "disk",
         ]);
         for life in self.lives.iter().filter(|life| !life.samples.is_empty()) {
-            let floor = floor(&life.samples);
+            let floor = floor(&life.samples, |sample| sample.memory);
             let last = life.samples[life.samples.len() - 1];
             let peak = life
                 .samples
@@ -225,8 +230,14 @@ fn verdict(life: &Life) -> String {
         return "memory and open files: too short a life to tell".to_owned();
     };
     let word = |is_flat: bool| if is_flat { "flat" } else { "GROWING" };
+    let [all, pages] = [
+        |sample: &Sample| sample.memory,
+        |sample: &Sample| sample.pages,
+    ]
+    .map(|bytes| self::growth(life, bytes).unwrap_or_default());
     format!(
-        "memory: {}; its floor changes by {growth:+.0} MiB/h in the second half, and up to {GROWTH_MAX:.0} is called flat\n\
+        "memory: {}; in the second half its floor changes by {all:+.0} MiB/h, the pages of read models that SQLite may keep by \
+         {pages:+.0}, and the floor of the rest by {growth:+.0}, of which up to {GROWTH_MAX:.0} is called flat\n\
          open files: {}",
         word(growth <= GROWTH_MAX),
         word(files_are_flat(life))
@@ -244,10 +255,11 @@ mod tests {
             let peak = if second % 30 < 5 { 50.0 } else { 0.0 };
             Sample {
                 at: Duration::from_secs(second),
-                memory: ((80.0 + leaked + peak) * MIB) as u64,
+                memory: ((80.0 + leaked + peak) * MIB) as u64 + 5 * second * 1024,
                 files: 40
                     + files_each_minute * usize::try_from(second / 60).expect("a few minutes"),
                 disk: 0,
+                pages: 5 * second * 1024,
             }
         };
         Life {

@@ -6,9 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rusqlite::{Connection, OpenFlags};
+
 const EVERY: Duration = Duration::from_secs(1);
 
 const KIB: u64 = 1024;
+
+/// SQLite keeps so many bytes of each read model's pages in memory: what the host asks it for.
+const PAGE_CACHE: u64 = 32 * 1024 * KIB;
 
 /// One look at a process.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +22,8 @@ pub(crate) struct Sample {
     pub(crate) at: Duration,
     /// Resident memory, in bytes.
     pub(crate) memory: u64,
+    /// Bytes of read models that SQLite may keep in memory; more as they grow, up to [`PAGE_CACHE`] of each.
+    pub(crate) pages: u64,
     /// Open file descriptors.
     pub(crate) files: usize,
     /// Bytes in the data folder.
@@ -112,9 +119,31 @@ fn sample(pid: u32, at: Duration, data: &Path) -> Option<Sample> {
     Some(Sample {
         at,
         memory: kib * KIB,
+        pages: pages(data),
         files: fs::read_dir(process.join("fd")).ok()?.count(),
         disk: size(data),
     })
+}
+
+/// What the read models in a data folder have, as far as SQLite keeps it.
+fn pages(data: &Path) -> u64 {
+    let folders = fs::read_dir(data).into_iter().flatten().flatten();
+    let files =
+        folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    let databases = files.map(|file| file.path());
+    let databases =
+        databases.filter(|path| path.extension().is_some_and(|extension| extension == "db"));
+    // One that was retired meanwhile has none.
+    let bytes = databases.filter_map(|path| database_bytes(&path).ok());
+    bytes.map(|bytes| bytes.min(PAGE_CACHE)).sum()
+}
+
+/// The size of a database with what is still in its log only.
+fn database_bytes(path: &Path) -> rusqlite::Result<u64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok((number("page_count")? * number("page_size")?).cast_unsigned())
 }
 
 /// Bytes of all files in a folder. Files that go away meanwhile count nothing.
