@@ -59,6 +59,7 @@ fn add(catalog: &Catalog, version: u32, state: GenerationState) {
         state,
         purpose: Purpose::Promote,
         started_from: None,
+        incident: None,
     };
     catalog.add(&new).unwrap();
 }
