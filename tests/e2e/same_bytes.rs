@@ -43,13 +43,15 @@ fn a_fresh_instance_knows_nothing_of_the_batches_before() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let last = stream.publish(&Orders::new(1).events(100));
-    for (instances, batches) in [("0", 10), ("1", 1), ("4", 4)] {
+    // How the events arrive may make more and smaller batches.
+    for (instances, batches) in [("0", 10..=100), ("1", 1..=1), ("4", 4..=4)] {
         let limits = format!("[limits]\nbatch_events = 10\nbatches_per_instance = {instances}\n");
         let mut host = Host::new(&nats.url()).configured(&limits);
         host.drop_module("hostile.wasm", &module("hostile"));
         host.restart();
         host.wait_applied("hostile-00", last);
         let most = host.rows("hostile-00", "entries", "order=batches.desc&limit=1");
-        assert_eq!(most[0]["batches"], batches, "{limits}");
+        let most = most[0]["batches"].as_u64().unwrap();
+        assert!(batches.contains(&most), "{most} with {limits}");
     }
 }
