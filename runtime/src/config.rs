@@ -189,7 +189,7 @@ pub struct Projection {
     /// Where a new read model begins: "beginning", "first" (whatever the stream still holds), or a sequence.
     #[serde(deserialize_with = "parse::start")]
     pub start: Start,
-    /// What becomes of it when the stream has dropped events that it has not read: "halt" or "accept".
+    /// What becomes of it when the stream has dropped events that it has not read: "halt", "accept" or "rebuild".
     pub on_lost_events: OnLostEvents,
     /// What becomes of an event that always fails: "fail", "skip" or "hold".
     pub on_poison: OnPoison,

@@ -6,8 +6,10 @@
 //! `FOLDLINE_SEED` repeats the instants, as far as a machine does the same in the same time; `FOLDLINE_KILLS` sets another
 //! number for all phases together.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use foldline_tests::host::Host;
 use foldline_tests::seed;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -75,6 +77,37 @@ impl Phase {
             );
         }
         eprintln!("{name}: {inside} kills inside, {after} after it");
+    }
+}
+
+impl Phase {
+    /// Kills while the host reads `last` events, which takes it the `whole` time. `check` says how far it came; once it has
+    /// read all, it begins again without its data.
+    fn run_replays(
+        self,
+        host: &mut Host,
+        whole: Duration,
+        last: u64,
+        check: impl Fn(&Host) -> u64,
+    ) {
+        let mut left = 0.0;
+        self.run(|instants| {
+            if left == 0.0 {
+                host.kill();
+                fs::remove_dir_all(host.data()).unwrap();
+                left = 1.0;
+            }
+            host.restart();
+            instants.wait(whole.mul_f64(left));
+            host.kill();
+            let reached = check(host);
+            left = 1.0 - reached as f64 / last as f64;
+            if reached < last {
+                Came::Inside
+            } else {
+                Came::After
+            }
+        });
     }
 }
 

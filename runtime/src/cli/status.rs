@@ -193,10 +193,11 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for warning in &status.warnings {
         writeln!(out, "{:<13} {}", "warning", printable(warning))?;
     }
-    generations(&status.generations, out)
+    generations(status, out)
 }
 
-fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<()> {
+fn generations(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    let generations = &status.generations;
     let header = [
         "GEN",
         "VER",
@@ -235,10 +236,10 @@ fn generations(generations: &[Generation], out: &mut impl Write) -> io::Result<(
         }
         let aside = (generation.dead_letters, generation.held_keys);
         if aside != (0, 0) && generation.state != GenerationState::Live {
-            let number = generation.number;
+            let (name, number) = (printable(&status.name), generation.number);
             writeln!(
                 out,
-                "\n{what}: {} dead letters, {} held keys\n  hint: `foldline dead-letters list NAME --generation {number}`",
+                "\n{what}: {} dead letters, {} held keys\n  hint: `foldline dead-letters list {name} --generation {number}`",
                 grouped(aside.0),
                 grouped(aside.1)
             )?;

@@ -113,24 +113,7 @@ fn a_host_killed_while_it_holds_events_has_each_behind_its_dead_letter() {
     let (_nats, _stream, mut host) = start(&history);
     let last = history.len() as u64;
     let whole = time(|| host.wait_applied(NAME, last));
-    let mut left = 0.0;
-    phase.run(|instants| {
-        if left == 0.0 {
-            host.kill();
-            fs::remove_dir_all(host.data()).unwrap();
-            left = 1.0;
-        }
-        host.restart();
-        instants.wait(whole.mul_f64(left));
-        host.kill();
-        let reached = assert_held(&host, &history);
-        left = 1.0 - reached as f64 / last as f64;
-        if reached < last {
-            Came::Inside
-        } else {
-            Came::After
-        }
-    });
+    phase.run_replays(&mut host, whole, last, |host| assert_held(host, &history));
     host.restart();
     host.wait_applied(NAME, last);
     host.kill();

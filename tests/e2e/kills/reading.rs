@@ -1,6 +1,5 @@
 //! Killed while it reads: behind, at the end of the stream, and while modules are reloaded.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -57,23 +56,8 @@ fn a_host_killed_while_it_catches_up_has_each_event_once() {
     host.restart();
     let whole = time(|| wait_all(&host, last));
 
-    let mut left = 0.0;
-    phase.run(|instants| {
-        if left == 0.0 {
-            host.kill();
-            fs::remove_dir_all(host.data()).unwrap();
-            left = 1.0;
-        }
-        host.restart();
-        instants.wait(whole.mul_f64(left));
-        host.kill();
-        let reached = assert_all(&expected, &host, last);
-        left = 1.0 - reached as f64 / last as f64;
-        if reached < last {
-            Came::Inside
-        } else {
-            Came::After
-        }
+    phase.run_replays(&mut host, whole, last, |host| {
+        assert_all(&expected, host, last)
     });
     host.restart();
     wait_all(&host, last);

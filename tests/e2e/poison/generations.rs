@@ -40,6 +40,13 @@ fn assert_letters(host: &Host, generation: &str, expected: &[u64]) {
     assert_eq!(sequences, expected, "generation {generation}");
 }
 
+#[track_caller]
+fn discard_in_the_second(host: &Host) {
+    let arguments = ["discard", "scribe", "2", "--generation", "2"];
+    let discarded = host.cli(&[&["dead-letters"], &arguments[..]].concat());
+    assert_eq!(discarded.code, 0, "{discarded:?}");
+}
+
 #[test]
 fn what_a_generation_has_set_aside_that_is_built_or_on_standby_can_be_read_and_settled() {
     let (_nats, _stream, host) = two_generations();
@@ -55,15 +62,7 @@ fn what_a_generation_has_set_aside_that_is_built_or_on_standby_can_be_read_and_s
 
     let retried = host.cli(&["dead-letters", "retry", "scribe", "--generation", "2"]);
     retried.assert_explains(1, &["event 2 of scribe failed", "scribe 2 --generation 2"]);
-    let discarded = host.cli(&[
-        "dead-letters",
-        "discard",
-        "scribe",
-        "2",
-        "--generation",
-        "2",
-    ]);
-    assert_eq!(discarded.code, 0, "{discarded:?}");
+    discard_in_the_second(&host);
     assert_letters(&host, "1", &[2]);
     assert_letters(&host, "2", &[]);
 
@@ -97,15 +96,7 @@ fn a_comparison_says_that_events_are_set_aside_on_either_side() {
     ] {
         assert!(equal.contains(part), "{equal}");
     }
-    let discarded = host.cli(&[
-        "dead-letters",
-        "discard",
-        "scribe",
-        "2",
-        "--generation",
-        "2",
-    ]);
-    assert_eq!(discarded.code, 0, "{discarded:?}");
+    discard_in_the_second(&host);
     let differs = host.cli(&["diff", "scribe"]).stdout;
     assert!(differs.contains("different at"), "{differs}");
     assert!(
