@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const KIB: u64 = 1024;
 
 /// SQLite keeps so many bytes of each read model's pages in memory: what the host asks it for.
-const PAGE_CACHE: u64 = 32 * 1024 * KIB;
+const PAGE_CACHE: u64 = 8 * 1024 * KIB;
 
 /// One look at a process.
 #[derive(Debug, Clone, Copy)]
