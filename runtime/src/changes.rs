@@ -1,6 +1,6 @@
 //! What a guest asked to change, ready for the store: one change per key, with what stood there before.
 
-use crate::value::Packed;
+use crate::value::{Packed, PackedKey};
 
 /// What is known of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The primary key.
-    pub key: Packed,
+    pub key: PackedKey,
     /// The row that stands there from now on; none: nothing does.
     pub row: Option<Packed>,
     /// What the store holds there: it may spare itself work, and must not rely on it for more.
@@ -78,7 +78,7 @@ mod tests {
 
     fn change(key: &str) -> Change {
         Change {
-            key: Packed::from([Value::Text(key.into())]),
+            key: PackedKey::from([Value::Text(key.into())]),
             row: None,
             before: Known::Unknown,
         }

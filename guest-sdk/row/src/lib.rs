@@ -107,6 +107,7 @@ impl<'r> Fields<'r> {
         self.position
     }
 
+    #[inline]
     fn read(&mut self, kind: u8) -> Result<Field<'r>, Malformed> {
         let at = self.position;
         self.position += 1;
@@ -140,6 +141,7 @@ impl<'r> Fields<'r> {
 impl<'r> Iterator for Fields<'r> {
     type Item = Result<Field<'r>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let kind = *self.row.get(self.position)?;
         let read = self.read(kind);

@@ -160,21 +160,25 @@ fn check_index(table: &Table, index: usize, key: &[u8]) -> Result<(), GuestFault
 }
 
 fn check_columns(table: &Table, columns: &[usize], key: &[u8]) -> Result<(), GuestFault> {
-    let mut expected = columns.iter();
-    for field in Fields::new(key) {
+    let mut given = Fields::new(key);
+    for &column in columns {
+        let Some(field) = given.next() else {
+            return Err(other_key_width(table, columns, key));
+        };
         let field = field.map_err(|malformed| no_row(table, malformed))?;
-        match expected.next() {
-            Some(&column) => check_field(table, &table.columns[column], field)?,
-            None => break,
-        }
+        check_field(table, &table.columns[column], field)?;
     }
-    let given = Fields::new(key).count();
-    if given == columns.len() {
-        return Ok(());
+    match given.next() {
+        None => Ok(()),
+        Some(_) => Err(other_key_width(table, columns, key)),
     }
-    let (name, columns) = (&table.name, columns.len());
-    let text = format!("a key of table {name} has {columns} columns, {given} given");
-    Err(GuestFault::Misuse(text))
+}
+
+fn other_key_width(table: &Table, columns: &[usize], key: &[u8]) -> GuestFault {
+    let (name, columns, given) = (&table.name, columns.len(), Fields::new(key).count());
+    GuestFault::Misuse(format!(
+        "a key of table {name} has {columns} columns, {given} given"
+    ))
 }
 
 /// Checks every value against its column, and takes the sign from every zero: SQLite keeps none, and what a guest

@@ -11,13 +11,13 @@ use indexmap::IndexMap;
 
 use crate::changes::{Change, Changes, Known};
 use crate::definition::Table;
-use crate::value::Packed;
+use crate::value::{Packed, PackedKey};
 
 /// Ages that are told apart when room must be made: 0 is "used since the last sweep".
 const AGES: usize = 8;
 
-/// Memory of an entry beside its key, roughly: its slots in the table, and what the key's allocation adds.
-const ENTRY_OVERHEAD_BYTES: usize = 96;
+/// Memory of an entry with a short key, roughly: its slots in the table, of which some are always free.
+const ENTRY_OVERHEAD_BYTES: usize = 144;
 
 /// What a row's allocation adds to its bytes, roughly.
 const ROW_OVERHEAD_BYTES: usize = 32;
@@ -51,7 +51,7 @@ pub(super) struct Rows {
 #[derive(Debug)]
 struct TableRows {
     complete: bool,
-    entries: IndexMap<Packed, Entry, RandomState>,
+    entries: IndexMap<PackedKey, Entry, RandomState>,
 }
 
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Rows {
             return;
         }
         self.bytes += key_size(key);
-        entries.insert(Packed::checked(key), Entry::new(known));
+        entries.insert(PackedKey::checked(key), Entry::new(known));
     }
 
     /// Puts `row` under `key`, or deletes what stands there.
@@ -153,7 +153,7 @@ impl Rows {
         self.bytes += key_size(key);
         let (place, _) = rows
             .entries
-            .insert_full(Packed::checked(key), Entry::new(known));
+            .insert_full(PackedKey::checked(key), Entry::new(known));
         (place, rows.unheard_of())
     }
 
@@ -350,7 +350,7 @@ fn size(key: &[u8], entry: &Entry) -> usize {
 }
 
 fn key_size(key: &[u8]) -> usize {
-    ENTRY_OVERHEAD_BYTES + key.len()
+    ENTRY_OVERHEAD_BYTES + PackedKey::heap_bytes(key)
 }
 
 fn known_size(known: &Known) -> usize {

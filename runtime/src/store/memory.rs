@@ -8,7 +8,7 @@ use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::Changes;
 use crate::definition::{Definition, Table};
 use crate::event::{Event, Sequence};
-use crate::value::{Key, Packed, Row, Value};
+use crate::value::{Key, Packed, Row, Value, fields};
 
 mod aside;
 
@@ -146,9 +146,10 @@ impl ReadModelStore for MemoryStore {
         for (i, table) in read_model.tables.iter().enumerate() {
             let sorted = changes.sorted(i);
             super::error::refuse_nan(table, sorted).inspect_err(|_| *failed = true)?;
-            let rows = sorted
-                .iter()
-                .map(|change| (change.key.values(), change.row.as_ref().map(Packed::values)));
+            let rows = sorted.iter().map(|change| {
+                let key = fields(&change.key).map(Value::from).collect();
+                (key, change.row.as_ref().map(Packed::values))
+            });
             pending[i].extend(rows);
         }
         Ok(())

@@ -326,10 +326,10 @@ fn write_table(
     for change in changes {
         let (statement, values) = match (&change.row, &change.before) {
             (Some(row), Known::Row(before)) if statements.same_in_indexes(before, row) => {
-                (&mut put_beside_indexes, row)
+                (&mut put_beside_indexes, &**row)
             }
-            (Some(row), _) => (&mut put, row),
-            (None, _) => (&mut delete, &change.key),
+            (Some(row), _) => (&mut put, &**row),
+            (None, _) => (&mut delete, &*change.key),
         };
         row::bind_packed(statement, values)?;
         statement.raw_execute()?;

@@ -9,8 +9,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use foldline_row::{Field, Fields};
+use smallvec::SmallVec;
 
 use super::Value;
+
+/// A key of so many bytes needs no memory of its own: the text of a UUID does not, nor do two short texts.
+const KEY_BYTES_IN_PLACE: usize = 48;
 
 /// A row or a key whose bytes were checked. Cheap to clone; equal rows are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,16 +76,56 @@ impl Borrow<[u8]> for Packed {
     }
 }
 
+/// A key that is kept beside others: a short one stands in place, because following a pointer to each key that is
+/// looked up or sorted costs more than the comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PackedKey(SmallVec<[u8; KEY_BYTES_IN_PLACE]>);
+
+impl PackedKey {
+    /// Takes bytes that hold whole values of one key: the caller has looked.
+    pub fn checked(key: &[u8]) -> Self {
+        Self(key.into())
+    }
+
+    /// Bytes of memory that it takes beside itself.
+    pub fn heap_bytes(key: &[u8]) -> usize {
+        match key.len() <= KEY_BYTES_IN_PLACE {
+            true => 0,
+            false => key.len(),
+        }
+    }
+}
+
+impl<T: AsRef<[Value]>> From<T> for PackedKey {
+    fn from(values: T) -> Self {
+        Self::checked(&Packed::from(values))
+    }
+}
+
+impl Deref for PackedKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for PackedKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// As the values compare, one after the other.
-impl Ord for Packed {
+impl Ord for PackedKey {
     fn cmp(&self, other: &Self) -> Ordering {
         // No real number is part of a key; two that cannot be compared are equal only when their bytes are.
-        let ordered = self.fields().partial_cmp(other.fields());
+        let ordered = fields(self).partial_cmp(fields(other));
         ordered.unwrap_or_else(|| self.0.cmp(&other.0))
     }
 }
 
-impl PartialOrd for Packed {
+impl PartialOrd for PackedKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -149,10 +193,11 @@ mod tests {
             vec![text(""), Value::Integer(7)],
             vec![text("b"), Value::Integer(1)],
         ];
-        let mut packed: Vec<Packed> = keys.iter().map(Packed::from).collect();
+        let mut packed: Vec<_> = keys.iter().map(PackedKey::from).collect();
         keys.sort();
         packed.sort();
-        let unpacked: Vec<_> = packed.iter().map(Packed::values).collect();
+        let values = |key: &PackedKey| fields(key).map(Value::from).collect();
+        let unpacked: Vec<Vec<_>> = packed.iter().map(values).collect();
         assert_eq!(unpacked, keys);
     }
 }

@@ -1,11 +1,15 @@
 //! From messages to columns: continuity checked, everything copied once.
 
 use async_nats::{HeaderMap, Message};
+use smallvec::SmallVec;
 
 use super::delivery::Delivery;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
 use crate::event::{Position, Sequence};
 use crate::source::ReadFrom;
+
+/// Names of headers that are sorted without an allocation.
+const HEADERS_IN_PLACE: usize = 8;
 
 /// Proof that nothing is missing on the way: the server counts the deliveries of a consumer without gaps.
 /// Stream sequences may jump, where events were deleted or lost before they were delivered: that is noted.
@@ -137,7 +141,7 @@ impl Packer {
 /// Lines `Name: value` CR LF, sorted by name: the client keeps headers in a hash map, and the same event
 /// must look the same each time it is read. The values of one name keep their order.
 fn write_lines(headers: &HeaderMap, lines: &mut Vec<u8>) {
-    let mut sorted: Vec<_> = headers.iter().collect();
+    let mut sorted: SmallVec<[_; HEADERS_IN_PLACE]> = headers.iter().collect();
     sorted.sort_unstable_by_key(|(name, _)| AsRef::<[u8]>::as_ref(*name));
     for (name, values) in sorted {
         for value in values {

@@ -5,7 +5,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Error, Result, Statement};
 
 use crate::definition::{Column, ColumnType};
-use crate::value::{Packed, Row, Value};
+use crate::value::{Row, Value, fields};
 
 impl ToSql for Value {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
@@ -29,8 +29,8 @@ pub(super) fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<()
 }
 
 /// The same for a row or a key as it is kept.
-pub(super) fn bind_packed(statement: &mut Statement<'_>, values: &Packed) -> Result<()> {
-    for (i, field) in values.fields().enumerate() {
+pub(super) fn bind_packed(statement: &mut Statement<'_>, values: &[u8]) -> Result<()> {
+    for (i, field) in fields(values).enumerate() {
         let value = ToSqlOutput::Borrowed(match field {
             Field::Null => ValueRef::Null,
             Field::Boolean(v) => ValueRef::Integer(i64::from(v)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// What a frame of the call stack stands for. The first rule that the innermost frames match decides, so the
 /// narrow ones come first. The pieces are parts of symbols as perf prints them.
-const RULES: [(&str, &[&str]); 10] = [
+const RULES: [(&str, &[&str]); 9] = [
     (
         "store: WAL checkpoint",
         &["sqlite3WalCheckpoint", "walCheckpoint"],
@@ -19,10 +19,12 @@ const RULES: [(&str, &[&str]); 10] = [
             "sqlite3BtreeCommitPhase",
         ],
     ),
-    ("store: row cache", &["foldline::store::cache"]),
     ("store: rows, read and written", &["foldline::store"]),
-    ("changes", &["foldline::changes"]),
-    ("guest: host calls", &["foldline::guest::rows"]),
+    (
+        "session: rows kept in memory",
+        &["foldline::session", "indexmap::"],
+    ),
+    ("guest: what it sends, checked", &["foldline::guest::rows"]),
     (
         "guest: call, values in and out",
         &["foldline::guest", "wasmtime"],
