@@ -23,8 +23,8 @@ pub struct Options {
     seconds: u64,
 }
 
-/// The version that the folder `fuzz/` is laid out for.
-const CARGO_FUZZ: &str = "0.13";
+/// The versions that the folder `fuzz/` is laid out for.
+const CARGO_FUZZ: &str = "^0.13";
 
 /// Installing and building compile a few hundred crates, once.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1_800);
