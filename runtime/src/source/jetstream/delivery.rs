@@ -21,7 +21,7 @@ impl Delivery {
     /// is something else. The two forms are those of ADR-15, in the repository `nats-io/nats-architecture-and-design`.
     pub(super) fn parse(reply: &str) -> Option<Self> {
         let tokens = reply.strip_prefix("$JS.ACK.")?;
-        // Once for every message, so in one pass: searching for one dot after the other takes three times as long.
+        // In one pass: this is done for every message, and searching for one dot after the other showed in the profile.
         let mut ends = [tokens.len(); TOKENS_READ];
         let mut dots = 0;
         for (at, _) in tokens.bytes().enumerate().filter(|(_, byte)| *byte == b'.') {
