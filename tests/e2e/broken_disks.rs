@@ -77,10 +77,11 @@ impl World {
         self.host.data().join(file.expect("a generation is live"))
     }
 
-    /// Stops the host in order, so that everything is in the file itself; gives the file.
+    /// Stops the host in order, and has everything in the file itself; gives the file.
     fn stop(&mut self) -> PathBuf {
         let file = self.file();
         assert!(self.host.end_with("TERM").success());
+        foldline_tests::data::empty_log(&file);
         file
     }
 
