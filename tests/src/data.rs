@@ -151,6 +151,9 @@ fn object(row: &Row<'_>, names: &[String]) -> Value {
 
 /// Moves what a stopped host left in the write-ahead log into the file itself. SQLite does so when the last connection
 /// is closed, but not where that is one that only reads.
+///
+/// # Panics
+/// If the file cannot be opened, or somebody has it open.
 #[track_caller]
 pub fn empty_log(file: &Path) {
     let connection = Connection::open(file).expect("the file can be opened");
