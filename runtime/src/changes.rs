@@ -1,27 +1,6 @@
-//! What a guest asked to change, ready for the store: one change per key, with what stood there before.
+//! What a guest asked to change, ready for the store: one change per key.
 
 use crate::value::{Packed, PackedKey};
-
-/// What is known of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
-    /// This row stands there.
-    Row(Packed),
-    /// Nothing stands there.
-    Nothing,
-    /// The store has to be asked.
-    Unknown,
-}
-
-impl Known {
-    /// The row, where one is known.
-    pub fn row(&self) -> Option<&Packed> {
-        match self {
-            Self::Row(row) => Some(row),
-            Self::Nothing | Self::Unknown => None,
-        }
-    }
-}
 
 /// What becomes of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +9,9 @@ pub struct Change {
     pub key: PackedKey,
     /// The row that stands there from now on; none: nothing does.
     pub row: Option<Packed>,
-    /// What the store holds there: it may spare itself work, and must not rely on it for more.
-    pub before: Known,
+    /// Whether the store is known to hold a row there that has the same values in all secondary indexes. Then these
+    /// need no change.
+    pub keeps_indexes: bool,
 }
 
 /// Changes of all tables of a projection, at most one per key.
@@ -80,7 +60,7 @@ mod tests {
         Change {
             key: PackedKey::from([Value::Text(key.into())]),
             row: None,
-            before: Known::Unknown,
+            keeps_indexes: false,
         }
     }
 

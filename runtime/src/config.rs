@@ -69,7 +69,7 @@ pub struct Store {
     pub commit_events: usize,
     /// MiB of changed rows before a commit while more events wait.
     pub commit_mib: usize,
-    /// Milliseconds before a commit while more events wait: how old a read model is at most that catches up.
+    /// Milliseconds before a commit while more events wait, five times as many while more wait than one commit holds.
     pub commit_ms: u64,
 }
 

@@ -39,6 +39,7 @@ use crate::supervisor::Supervision;
 mod admin;
 mod asked;
 mod auth;
+mod blocking;
 mod bound;
 mod commands;
 mod dead_letters;

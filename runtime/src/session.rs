@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::changes::Known;
 use crate::definition::{Definition, Table};
 use crate::event::{Event, Sequence};
 use crate::store::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
@@ -17,7 +16,7 @@ mod aside;
 mod rows;
 
 use aside::Pending;
-use rows::Rows;
+use rows::{Known, Rows, TableRows};
 
 /// How much a guest asked for in one call. Only rises, also where one change replaces another.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,11 +54,15 @@ impl Session {
         definition: Arc<Definition>,
         cache_bytes: usize,
     ) -> Result<Self, StoreError> {
-        let tables = 0..definition.tables.len();
-        let empty: Result<Vec<_>, _> = tables.map(|table| store.is_empty(table)).collect();
+        let tables = definition.tables.iter().enumerate();
+        let tables = tables.map(|(number, table)| {
+            let complete = store.is_empty(number)?;
+            Ok(TableRows::new(complete, table))
+        });
+        let rows = Rows::new(tables.collect::<Result<_, _>>()?, cache_bytes);
         Ok(Self {
             definition,
-            rows: Rows::new(empty?, cache_bytes),
+            rows,
             aside: Pending::default(),
             store: Some(store),
             commit: None,

@@ -31,7 +31,7 @@ pub struct CommitLimits {
     pub events: usize,
     /// Most bytes of changed rows, roughly.
     pub bytes: usize,
-    /// Longest time since the last commit.
+    /// Longest time since the last commit; five times that while more events wait than one commit holds.
     pub time: Duration,
 }
 
@@ -46,6 +46,11 @@ pub struct Rules {
     pub poison: PoisonPolicy,
 }
 
+/// How many times as long a commit may collect while more events wait than one holds: so far behind nobody takes the
+/// read model for current, and in a host with many builds each gets a part of the processor only, so that commits of
+/// the usual time would hold few events.
+const FAR_BEHIND_TIMES: u32 = 5;
+
 /// Folded and not yet committed.
 #[derive(Debug, Clone, Copy)]
 struct Open {
@@ -56,6 +61,15 @@ struct Open {
     pending: u64,
     /// When the first of these batches was folded.
     since: Instant,
+}
+
+impl Open {
+    /// When it must be committed at the latest.
+    fn due(&self, limits: CommitLimits) -> Instant {
+        let is_far_behind = self.pending > limits.events as u64;
+        let times = if is_far_behind { FAR_BEHIND_TIMES } else { 1 };
+        self.since + limits.time * times
+    }
 }
 
 /// A guest, the read model it writes to and where that stands. What fails ends it; a batch is committed as a
@@ -106,7 +120,7 @@ impl Fold {
 
     /// When what is folded must be committed at the latest; none when everything is.
     pub fn due(&self) -> Option<Instant> {
-        self.open.map(|open| open.since + self.rules.commits.time)
+        self.open.map(|open| open.due(self.rules.commits))
     }
 
     /// Swaps the module; the read model and its checkpoint stay.
@@ -165,7 +179,7 @@ impl Fold {
             return self.commit();
         }
         if open.events >= commits.events
-            || open.since.elapsed() >= commits.time
+            || Instant::now() >= open.due(commits)
             || session.is_full(commits.bytes)
         {
             let next = self.checkpoint.at(open.through);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::blocking::blocking;
 use super::commands::{parameters, problem};
 use super::read::failed;
 use super::target::{entry, not_open, segment};
@@ -234,9 +235,6 @@ async fn on_file<T: Send + 'static>(
         deadline: Instant::now() + READ_TIME_MAX,
         bytes_max: 0,
     };
-    let work = tokio::task::spawn_blocking(move || read(&turn.reader, limits));
-    let read = work
-        .await
-        .map_err(|_| HttpProblem::internal("the read failed; see the host's log"))?;
+    let read = blocking(move || read(&turn.reader, limits)).await?;
     read.map_err(|error| failed(&error, file))
 }

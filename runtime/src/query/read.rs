@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use super::blocking::blocking;
 use super::json::RowObject;
 use super::params::ReadQuery;
 use super::served::Served;
@@ -123,8 +124,7 @@ async fn read_target(
         }
         .answer(&request)
     };
-    let answer = tokio::task::spawn_blocking(work).await;
-    answer.unwrap_or_else(|_| Err(HttpProblem::internal("the read failed; see the host's log")))
+    blocking(work).await?
 }
 
 /// One read, on a thread that may block.

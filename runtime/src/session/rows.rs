@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use foldline_row::Fields;
 use indexmap::IndexMap;
 
-use crate::changes::{Change, Changes, Known};
+use crate::changes::{Change, Changes};
 use crate::definition::Table;
 use crate::value::{Packed, PackedKey};
 
@@ -36,8 +36,8 @@ pub(super) struct Rows {
     limit_bytes: usize,
     /// Counts the takings: an entry with this number is in `dirty`.
     round: u64,
-    /// What is to be taken to the store next.
-    dirty: Vec<Dirty>,
+    /// What is to be taken to the store next: entries that changed.
+    dirty: Vec<Place>,
     /// What was taken into the store's open transaction.
     written: Vec<Place>,
     /// Those of them under which nothing stands any more.
@@ -48,9 +48,22 @@ pub(super) struct Rows {
     steps: Vec<(Place, Known)>,
 }
 
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// This row stands there.
+    Row(Packed),
+    /// Nothing stands there.
+    Nothing,
+    /// The store has to be asked.
+    Unknown,
+}
+
 #[derive(Debug)]
-struct TableRows {
+pub(super) struct TableRows {
     complete: bool,
+    /// Whether a column is part of a secondary index, up to the last one that is.
+    indexed: Vec<bool>,
     entries: IndexMap<PackedKey, Entry, RandomState>,
 }
 
@@ -59,6 +72,9 @@ struct Entry {
     known: Known,
     /// The last round in which it changed.
     changed: u64,
+    /// Whether the row that the store holds has the same values in all secondary indexes. Found out when the row is
+    /// replaced: later, at the commit, the old one would have to come from memory once more.
+    keeps_indexes: bool,
     /// Sweeps since it was last used.
     age: u8,
 }
@@ -70,22 +86,21 @@ struct Place {
     entry: usize,
 }
 
-/// A changed entry with what the store holds under its key.
-#[derive(Debug)]
-struct Dirty {
-    place: Place,
-    before: Known,
+impl Known {
+    /// The row, where one is known.
+    pub(super) fn row(&self) -> Option<&Packed> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
 }
 
 impl Rows {
-    /// Nothing yet; `empty` says of each table whether it has no rows.
-    pub(super) fn new(empty: impl IntoIterator<Item = bool>, limit_bytes: usize) -> Self {
-        let table = |complete| TableRows {
-            complete,
-            entries: IndexMap::default(),
-        };
+    /// Keeps rows of these tables, within the limit.
+    pub(super) fn new(tables: Vec<TableRows>, limit_bytes: usize) -> Self {
         Self {
-            tables: empty.into_iter().map(table).collect(),
+            tables,
             found: None,
             bytes: 0,
             limit_bytes,
@@ -127,34 +142,48 @@ impl Rows {
     /// Puts `row` under `key`, or deletes what stands there.
     pub(super) fn set(&mut self, table: usize, key: &[u8], row: Option<Packed>) {
         let known = row.map_or(Known::Nothing, Known::Row);
-        let bytes = known_size(&known);
-        let (entry, before) = self.replace(table, key, known);
-        self.bytes = self.bytes + bytes - known_size(&before);
-        self.dirty_bytes += bytes;
+        let found = self.found.take().filter(|found| found.table == table);
+        let Some(entry) = self.tables[table].place(key, found) else {
+            return self.add(table, key, known);
+        };
+        let rows = &mut self.tables[table];
+        let there = &mut rows.entries[entry];
+        there.age = 0;
+        if there.known == known {
+            return;
+        }
+        let keeps_indexes = same_in_indexes(&rows.indexed, &there.known, &known);
+        self.bytes = self.bytes + known_size(&known) - known_size(&there.known);
+        self.dirty_bytes += known_size(&known);
+        let before = std::mem::replace(&mut there.known, known);
         let place = Place { table, entry };
-        let entry = &mut self.tables[table].entries[entry];
-        if entry.changed != self.round {
-            entry.changed = self.round;
-            let before = before.clone();
-            self.dirty.push(Dirty { place, before });
+        if there.changed == self.round {
+            there.keeps_indexes &= keeps_indexes;
+        } else {
+            (there.changed, there.keeps_indexes) = (self.round, keeps_indexes);
+            self.dirty.push(place);
         }
         self.steps.push((place, before));
     }
 
-    /// Where `key` is, and what was known of it until now.
-    fn replace(&mut self, table: usize, key: &[u8], known: Known) -> (usize, Known) {
-        let found = self.found.take().filter(|found| found.table == table);
+    /// The same where there is no entry yet.
+    fn add(&mut self, table: usize, key: &[u8], known: Known) {
         let rows = &mut self.tables[table];
-        if let Some(place) = rows.place(key, found) {
-            let entry = &mut rows.entries[place];
-            entry.age = 0;
-            return (place, std::mem::replace(&mut entry.known, known));
+        let before = rows.unheard_of();
+        if known == before {
+            return;
         }
-        self.bytes += key_size(key);
-        let (place, _) = rows
-            .entries
-            .insert_full(PackedKey::checked(key), Entry::new(known));
-        (place, rows.unheard_of())
+        let bytes = known_size(&known);
+        self.bytes += key_size(key) + bytes;
+        self.dirty_bytes += bytes;
+        let entry = Entry {
+            changed: self.round,
+            ..Entry::new(known)
+        };
+        let (entry, _) = rows.entries.insert_full(PackedKey::checked(key), entry);
+        let place = Place { table, entry };
+        self.dirty.push(place);
+        self.steps.push((place, before));
     }
 
     /// A new call begins: what was asked for before cannot be undone any more.
@@ -189,7 +218,7 @@ impl Rows {
     /// What changed since it was taken last, for the store's open transaction.
     pub(super) fn take(&mut self) -> Changes {
         let mut changes = Changes::new(self.tables.len());
-        for Dirty { place, before } in self.dirty.drain(..) {
+        for place in self.dirty.drain(..) {
             self.written.push(place);
             let table = &self.tables[place.table];
             // Both are there: nothing is dropped while changes are pending.
@@ -205,10 +234,12 @@ impl Rows {
                 // A failed call was the first to change it.
                 Known::Unknown => continue,
             };
-            if entry.known != before {
-                let key = key.clone();
-                changes.push(place.table, Change { key, row, before });
-            }
+            let change = Change {
+                key: key.clone(),
+                row,
+                keeps_indexes: entry.keeps_indexes,
+            };
+            changes.push(place.table, change);
         }
         self.dirty_bytes = 0;
         self.round += 1;
@@ -217,17 +248,13 @@ impl Rows {
 
     /// The store has rolled its transaction back: what it was given must be given again.
     pub(super) fn rolled_back(&mut self) {
-        let again = self.written.drain(..);
-        let places: HashSet<_> = again
-            .chain(self.dirty.drain(..).map(|dirty| dirty.place))
-            .collect();
+        let places: HashSet<_> = self.written.drain(..).chain(self.dirty.drain(..)).collect();
         self.round += 1;
         for place in places {
             let entry = &mut self.tables[place.table].entries[place.entry];
-            entry.changed = self.round;
+            (entry.changed, entry.keeps_indexes) = (self.round, false);
             self.dirty_bytes += known_size(&entry.known);
-            let before = Known::Unknown;
-            self.dirty.push(Dirty { place, before });
+            self.dirty.push(place);
         }
     }
 
@@ -300,6 +327,19 @@ impl Rows {
 }
 
 impl TableRows {
+    /// No entries yet; in a `complete` table there is nothing else.
+    pub(super) fn new(complete: bool, table: &Table) -> Self {
+        let columns = 0..table.columns.len();
+        let mut indexed: Vec<_> = columns.map(|column| table.is_indexed(column)).collect();
+        let end = indexed.iter().rposition(|&indexed| indexed);
+        indexed.truncate(end.map_or(0, |last| last + 1));
+        Self {
+            complete,
+            indexed,
+            entries: IndexMap::default(),
+        }
+    }
+
     /// Where the entry of `key` is; `found` is looked at first, which saves the search.
     fn place(&self, key: &[u8], found: Option<Place>) -> Option<usize> {
         let found = found.map(|found| found.entry).filter(|&found| {
@@ -323,6 +363,7 @@ impl Entry {
         Self {
             known,
             changed: 0,
+            keeps_indexes: false,
             age: 0,
         }
     }
@@ -343,6 +384,15 @@ pub(super) fn with_key<T>(table: &Table, row: &[u8], then: impl FnOnce(&[u8]) ->
         .iter()
         .map(|&column| &row[end(column)..end(column + 1)]);
     then(&columns.collect::<Vec<_>>().concat())
+}
+
+/// Whether two rows stand at the same place in every secondary index; what is no row stands nowhere.
+fn same_in_indexes(indexed: &[bool], a: &Known, b: &Known) -> bool {
+    let (Known::Row(a), Known::Row(b)) = (a, b) else {
+        return false;
+    };
+    let mut columns = indexed.iter().zip(a.fields().zip(b.fields()));
+    columns.all(|(indexed, (a, b))| !indexed || a == b)
 }
 
 fn size(key: &[u8], entry: &Entry) -> usize {

@@ -25,13 +25,14 @@ use queue::Queue;
 use reading::Reading;
 
 mod group;
+mod patience;
 mod queue;
 mod reading;
 #[cfg(test)]
 mod tests;
 
-/// How long a new group waits for further subscribers before it reads: projections that start together are
-/// that close, and nobody notices the delay.
+/// How long a new group waits for further subscribers before it hands out what it reads: projections that start
+/// together are that close.
 const GATHER: Duration = Duration::from_millis(50);
 /// Subscribers this many events apart still share a reader; the one ahead passes over what it has. Reading
 /// that many events takes well under a second, less than a second reader costs.

@@ -11,10 +11,10 @@ use rusqlite::Connection;
 
 use super::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
-use crate::changes::{Change, Changes, Known};
+use crate::changes::{Change, Changes};
 use crate::definition::Definition;
 use crate::event::{Event, Sequence};
-use crate::value::{Row, Value};
+use crate::value::{Packed, Row, Value};
 
 mod checkpoint;
 pub mod compare;
@@ -38,6 +38,10 @@ const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How long a commit waits for reads when the log is to be emptied by force.
 const LOG_WAIT: Duration = Duration::from_millis(50);
+
+/// Rows that are fetched into the processor's cache together: one by one each would be waited for. So many of a
+/// usual size fit into the smallest cache.
+const FETCHED_AHEAD: usize = 32;
 
 /// The writer of one read model's file.
 #[derive(Debug)]
@@ -323,16 +327,18 @@ fn write_table(
     let mut put = connection.prepare_cached(&statements.put)?;
     let mut put_beside_indexes = connection.prepare_cached(&statements.put_beside_indexes)?;
     let mut delete = connection.prepare_cached(&statements.delete)?;
-    for change in changes {
-        let (statement, values) = match (&change.row, &change.before) {
-            (Some(row), Known::Row(before)) if statements.same_in_indexes(before, row) => {
-                (&mut put_beside_indexes, &**row)
-            }
-            (Some(row), _) => (&mut put, &**row),
-            (None, _) => (&mut delete, &*change.key),
-        };
-        row::bind_packed(statement, values)?;
-        statement.raw_execute()?;
+    for changes in changes.chunks(FETCHED_AHEAD) {
+        let rows = changes.iter().filter_map(|change| change.row.as_ref());
+        rows.for_each(Packed::fetch);
+        for change in changes {
+            let (statement, values) = match &change.row {
+                Some(row) if change.keeps_indexes => (&mut put_beside_indexes, &**row),
+                Some(row) => (&mut put, &**row),
+                None => (&mut delete, &*change.key),
+            };
+            row::bind_packed(statement, values)?;
+            statement.raw_execute()?;
+        }
     }
     Ok(())
 }

@@ -31,6 +31,16 @@ impl Packed {
         self.0
     }
 
+    /// Has the bytes brought into the processor's cache, without waiting for them.
+    pub fn fetch(&self) {
+        const CACHE_LINE: usize = 64;
+        let touched = self
+            .iter()
+            .step_by(CACHE_LINE)
+            .fold(0, |all, byte| all ^ byte);
+        std::hint::black_box(touched);
+    }
+
     /// Its values, one by one.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
         fields(self)

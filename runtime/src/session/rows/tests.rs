@@ -13,9 +13,19 @@ fn entry_bytes() -> usize {
     size(&key(0), &Entry::new(Known::Row(key(0))))
 }
 
+/// One table with room for `bytes`; its rows are two integers at most, the second of them in an index.
+fn table(complete: bool, bytes: usize) -> Rows {
+    let table = TableRows {
+        complete,
+        indexed: vec![false, true],
+        entries: IndexMap::default(),
+    };
+    Rows::new(vec![table], bytes)
+}
+
 /// One table, empty at first, with room for `entries` rows of one integer.
 fn rows(entries: usize) -> Rows {
-    Rows::new([true], entries * entry_bytes())
+    table(true, entries * entry_bytes())
 }
 
 fn commit(rows: &mut Rows) -> Changes {
@@ -55,7 +65,7 @@ fn what_is_not_there_is_absent_until_something_was_dropped() {
 
 #[test]
 fn a_table_that_had_rows_is_not_complete_and_remembers_what_is_absent() {
-    let mut rows = Rows::new([false], 1_000_000);
+    let mut rows = table(false, 1_000_000);
     assert_eq!(rows.get(0, &key(1)), Known::Unknown);
     rows.learn(0, &key(1), None);
     assert_eq!(rows.get(0, &key(1)), Known::Nothing);
@@ -106,17 +116,13 @@ fn a_row_larger_than_the_limit_is_not_kept_after_its_commit() {
 }
 
 #[test]
-fn a_key_is_taken_once_with_its_last_row_and_what_was_committed_before() {
+fn a_key_is_taken_once_with_its_last_row() {
     let mut rows = rows(100);
     fill(&mut rows, 0..1);
     rows.set(0, &key(0), None);
     rows.set(0, &key(0), row(1));
     let mut changes = rows.take();
-    let change = &changes.sorted(0)[0];
-    assert_eq!(
-        (&change.row, change.before.row()),
-        (&row(1), row(0).as_ref())
-    );
+    assert_eq!(changes.sorted(0)[0].row, row(1));
     assert_eq!(changes.len(), 1);
     // Taken for the open transaction only: what changes again is taken again.
     rows.set(0, &key(0), row(2));
@@ -128,14 +134,44 @@ fn a_key_is_taken_once_with_its_last_row_and_what_was_committed_before() {
 fn a_row_that_is_put_as_it_was_is_no_change() {
     let mut rows = rows(100);
     fill(&mut rows, 0..1);
-    rows.set(0, &key(0), row(5));
     rows.set(0, &key(0), row(0));
+    rows.set(0, &key(1), None);
     assert!(commit(&mut rows).is_empty());
+    assert_eq!(rows.tables[0].entries.len(), 1);
+}
+
+#[test]
+fn indexes_are_kept_only_where_every_row_since_the_last_commit_had_the_same_values_in_them() {
+    let pair = |a: i64, b: i64| Some(Packed::from([Value::Integer(a), Value::Integer(b)]));
+    let keeps = |steps: &[Option<Packed>]| {
+        let mut rows = rows(100);
+        rows.set(0, &key(1), pair(0, 7));
+        assert!(!commit(&mut rows).sorted(0)[0].keeps_indexes, "a new row");
+        steps
+            .iter()
+            .for_each(|row| rows.set(0, &key(1), row.clone()));
+        commit(&mut rows).sorted(0)[0].keeps_indexes
+    };
+    assert!(keeps(&[pair(1, 7)]));
+    assert!(keeps(&[pair(1, 7), pair(2, 7)]));
+    assert!(!keeps(&[pair(0, 8)]));
+    assert!(!keeps(&[pair(0, 8), pair(1, 8)]));
+    assert!(!keeps(&[pair(0, 8), pair(1, 7)]));
+    assert!(!keeps(&[None, pair(0, 7), pair(1, 7)]));
+    assert!(!keeps(&[None]));
+}
+
+#[test]
+fn nothing_is_known_of_the_indexes_of_a_row_that_the_store_was_not_asked_for() {
+    let mut rows = table(false, 1_000_000);
+    rows.set(0, &key(1), row(1));
+    rows.set(0, &key(1), row(2));
+    assert!(!commit(&mut rows).sorted(0)[0].keeps_indexes);
 }
 
 #[test]
 fn a_failed_call_is_undone_and_what_came_before_it_is_taken() {
-    let mut rows = Rows::new([false], 1_000_000);
+    let mut rows = table(false, 1_000_000);
     rows.set(0, &key(1), row(10));
     rows.begin_call();
     rows.set(0, &key(1), row(11));
@@ -161,10 +197,7 @@ fn what_a_rolled_back_transaction_held_is_taken_again_without_trust_in_what_was_
     let taken: Vec<_> = changes
         .sorted(0)
         .iter()
-        .map(|change| (change.row.clone(), &change.before))
+        .map(|change| (change.row.clone(), change.keeps_indexes))
         .collect();
-    assert_eq!(
-        taken,
-        [(row(11), &Known::Unknown), (row(20), &Known::Unknown)]
-    );
+    assert_eq!(taken, [(row(11), false), (row(20), false)]);
 }

@@ -1,10 +1,13 @@
 //! Subscribers that are fed by one reader.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::NEAR;
+use super::patience::Patience;
 use super::queue::{Appetite, Queue};
 use crate::batch::Batch;
 use crate::event::Position;
@@ -19,10 +22,15 @@ pub(super) struct Group {
 }
 
 struct State {
-    members: Vec<Arc<Queue>>,
+    members: Vec<Member>,
     /// The place up to which the members were fed; some may be ahead, none behind.
     position: Position,
     phase: Phase,
+}
+
+struct Member {
+    queue: Arc<Queue>,
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +51,8 @@ pub(super) enum Offer {
     },
     /// Somebody has no room.
     Wait {
-        /// Whether somebody else has run out of work.
-        starving: bool,
+        /// How long that may last, where somebody else has run out of work.
+        patience: Option<Duration>,
     },
     /// Nobody is here.
     Nobody,
@@ -62,7 +70,7 @@ impl Group {
     pub(super) fn detached(stream: &str, queue: Arc<Queue>) -> Self {
         let group = Self::new(stream, queue.fed(), Phase::Parked);
         queue.fed_by(Arc::clone(&group.wake));
-        group.lock().members.push(queue);
+        group.lock().members.push(Member::new(queue));
         group
     }
 
@@ -108,9 +116,9 @@ impl Group {
         if !live || !reaches_soon(state.position, theirs.position) {
             return false;
         }
-        for queue in theirs.members.drain(..) {
-            queue.fed_by(Arc::clone(&self.wake));
-            state.members.push(queue);
+        for member in theirs.members.drain(..) {
+            member.queue.fed_by(Arc::clone(&self.wake));
+            state.members.push(member);
         }
         self.wake.notify_one();
         true
@@ -118,18 +126,25 @@ impl Group {
 
     /// Everybody leaves.
     pub(super) fn leave(&self) -> Vec<Arc<Queue>> {
-        std::mem::take(&mut self.lock().members)
+        let members = std::mem::take(&mut self.lock().members);
+        members.into_iter().map(|member| member.queue).collect()
     }
 
     /// Whether nobody is here, not counting those that have ended their subscription.
     pub(super) fn is_empty(&self) -> bool {
         let mut state = self.lock();
-        state.members.retain(|queue| !queue.is_closed());
+        state.members.retain(|member| !member.queue.is_closed());
         state.members.is_empty()
     }
 
     pub(super) fn is_live(&self) -> bool {
         self.lock().phase == Phase::Reading(Lane::Live)
+    }
+
+    /// Where it will be read from, while others may still join before that.
+    pub(super) fn gathers_at(&self) -> Option<Position> {
+        let state = self.lock();
+        (state.phase == Phase::Gathering).then_some(state.position)
     }
 
     /// Where to open a reader. From now on nobody may join who is behind that.
@@ -139,11 +154,12 @@ impl Group {
         state.position
     }
 
-    /// A reader stands behind the group from now on.
-    pub(super) fn opened(&self, lane: Lane) {
+    /// A reader stands behind the group from now on; how many it reads for.
+    pub(super) fn opened(&self, lane: Lane) -> usize {
         let mut state = self.lock();
         state.phase = Phase::Reading(lane);
-        state.members.iter().for_each(|queue| queue.opened());
+        state.queues().for_each(|queue| queue.opened());
+        state.members.len()
     }
 
     /// The reader was given up until there is room again.
@@ -153,45 +169,64 @@ impl Group {
 
     /// Whether somebody has taken enough to make reading worth while.
     pub(super) fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.members.iter().any(|queue| queue.is_half_empty())
+        self.lock().queues().any(|queue| queue.is_half_empty())
     }
 
     /// Feeds `batch` to all members at once, or to nobody; those without room are detached if the others have
-    /// lost their patience.
-    pub(super) fn offer(&self, batch: &Arc<Batch>, patient: bool) -> Offer {
+    /// lost their patience with each of them.
+    pub(super) fn offer(&self, batch: &Arc<Batch>, now: Instant) -> Offer {
         let mut state = self.lock();
-        let (mut fed, mut full, mut starving) = (Vec::new(), Vec::new(), false);
-        for queue in &state.members {
-            match queue.appetite(batch) {
-                Appetite::Closed => {}
-                Appetite::Full => full.push(Arc::clone(queue)),
-                appetite => {
-                    starving |= appetite == Appetite::Starving;
-                    fed.push(Arc::clone(queue));
-                }
-            }
-        }
-        if fed.is_empty() && full.is_empty() {
+        state.members.retain(|member| !member.queue.is_closed());
+        if state.members.is_empty() {
             return Offer::Nobody;
         }
-        if !full.is_empty() && (patient || !starving) {
-            return Offer::Wait { starving };
+        let appetites: Vec<_> = state.queues().map(|queue| queue.appetite(batch)).collect();
+        let starving = appetites.contains(&Appetite::Starving);
+        let most = match state.phase {
+            Phase::Reading(Lane::Replay) => Patience::in_replay(state.members.len()),
+            _ => Patience::LIVE,
+        };
+        let mut longest = None;
+        for (member, &appetite) in state.members.iter_mut().zip(&appetites) {
+            let full = appetite == Appetite::Full;
+            let left = member.patience.left(most, now, full && starving);
+            longest = longest.max(full.then_some(left));
         }
-        fed.iter().for_each(|queue| queue.feed(batch));
-        state.members = fed;
+        match longest {
+            Some(_) if !starving => return Offer::Wait { patience: None },
+            Some(left) if !left.is_zero() => return Offer::Wait { patience: longest },
+            _ => {}
+        }
+        let mut appetites = appetites.into_iter();
+        let full = |_: &mut Member| appetites.next() == Some(Appetite::Full);
+        let detached = state.members.extract_if(.., full);
+        let detached = detached.map(|member| member.queue).collect();
+        state.queues().for_each(|queue| queue.feed(batch));
         state.position = batch.through();
-        Offer::Delivered { detached: full }
+        Offer::Delivered { detached }
+    }
+}
+
+impl Member {
+    fn new(queue: Arc<Queue>) -> Self {
+        Self {
+            queue,
+            patience: Patience::new(Instant::now()),
+        }
     }
 }
 
 impl State {
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.members.iter().map(|member| &member.queue)
+    }
+
     fn add(&mut self, after: Position, wake: &Arc<Notify>) -> Arc<Queue> {
         let queue = Arc::new(Queue::new(after, Arc::clone(wake)));
         if matches!(self.phase, Phase::Reading(_)) {
             queue.opened();
         }
-        self.members.push(Arc::clone(&queue));
+        self.members.push(Member::new(Arc::clone(&queue)));
         queue
     }
 }

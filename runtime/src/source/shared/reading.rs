@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::{Group, Offer};
 use super::{GATHER, Registry};
 use crate::batch::Batch;
+use crate::event::Position;
 use crate::source::{EventReader, Lane, SourceError, position};
 
 /// A group this close to the stream's end counts as caught up.
@@ -24,8 +24,10 @@ const PARK_AFTER: Duration = Duration::from_secs(2);
 pub(super) struct Reading {
     registry: Arc<Registry>,
     group: Arc<Group>,
-    patience: Patience,
 }
+
+/// A reader and the lane it is on, or why there is none.
+type Opened = Result<(EventReader, Lane), SourceError>;
 
 /// Why a reader was closed without an error.
 enum Closed {
@@ -39,26 +41,34 @@ enum Closed {
 
 impl Reading {
     pub(super) fn start(registry: Arc<Registry>, group: Arc<Group>) {
-        let reading = Self {
-            registry,
-            group,
-            patience: Patience::new(),
-        };
+        let reading = Self { registry, group };
         tokio::spawn(reading.run());
     }
 
     async fn run(mut self) {
-        sleep(GATHER).await;
-        if let Err(error) = self.read_all().await {
+        let early = self.gather().await;
+        if let Err(error) = self.read_all(early).await {
             tracing::debug!(stream = %self.group.stream, %error, "reading ended");
             self.registry.fail(&self.group, &error);
         }
     }
 
-    async fn read_all(&mut self) -> Result<(), SourceError> {
+    /// Waits for further subscribers, and meanwhile opens a reader for those that are here: who starts alone is not
+    /// held up.
+    async fn gather(&self) -> Option<(Position, Opened)> {
+        let gathered = sleep(GATHER);
+        let Some(at) = self.group.gathers_at() else {
+            gathered.await;
+            return None;
+        };
+        let (opened, ()) = tokio::join!(self.open_at(at, None), gathered);
+        Some((at, opened))
+    }
+
+    async fn read_all(&mut self, mut early: Option<(Position, Opened)>) -> Result<(), SourceError> {
         let mut lane = None;
         while self.wait_for_room().await {
-            lane = match self.read(lane).await? {
+            lane = match self.read(lane, early.take()).await? {
                 Closed::Reopen(lane) => Some(lane),
                 Closed::Park => None,
                 Closed::Done => break,
@@ -78,10 +88,21 @@ impl Reading {
         false
     }
 
-    /// Opens a reader, on the lane that the distance to the stream's end asks for if none is given.
-    async fn open(&self, lane: Option<Lane>) -> Result<(EventReader, Lane), SourceError> {
-        let (source, stream) = (&*self.registry.source, &*self.group.stream);
+    /// Opens a reader, or takes the one that was opened early, unless somebody came who starts before it.
+    async fn open(&self, lane: Option<Lane>, early: Option<(Position, Opened)>) -> Opened {
         let at = self.group.place_to_read();
+        let (reader, lane) = match early {
+            Some((place, opened)) if place == at => opened?,
+            _ => self.open_at(at, lane).await?,
+        };
+        let members = self.group.opened(lane);
+        tracing::debug!(stream = %self.group.stream, after = at.sequence, ?lane, members, "reading");
+        Ok((reader, lane))
+    }
+
+    /// Opens a reader, on the lane that the distance to the stream's end asks for if none is given.
+    async fn open_at(&self, at: Position, lane: Option<Lane>) -> Opened {
+        let (source, stream) = (&*self.registry.source, &*self.group.stream);
         // Without a time the place is a start, which nothing in the stream can be compared with.
         let last_sequence = match at.time {
             0 => source.stream_state(stream).await?.last_sequence,
@@ -91,12 +112,15 @@ impl Reading {
         let lane = lane.unwrap_or(if far { Lane::Replay } else { Lane::Live });
         let limits = self.registry.limits;
         let reader = source.read(stream, at.into(), lane, limits).await?;
-        self.group.opened(lane);
         Ok((reader, lane))
     }
 
-    async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
-        let (mut reader, lane) = self.open(lane).await?;
+    async fn read(
+        &mut self,
+        lane: Option<Lane>,
+        early: Option<(Position, Opened)>,
+    ) -> Result<Closed, SourceError> {
+        let (mut reader, lane) = self.open(lane, early).await?;
         let mut pending = reader.pending;
         loop {
             if let Some(closed) = self.change_place(pending, lane) {
@@ -137,26 +161,24 @@ impl Reading {
     async fn deliver(&mut self, batch: &Arc<Batch>) -> Option<Closed> {
         let park_at = Instant::now() + PARK_AFTER;
         loop {
-            match self.group.offer(batch, self.patience.is_left()) {
+            let wait = match self.group.offer(batch, Instant::now()) {
                 Offer::Delivered { detached } => {
                     for queue in detached {
+                        let (stream, fed) = (&*self.group.stream, queue.fed().sequence);
+                        tracing::debug!(stream, fed, "too slow for its group: goes on alone");
                         self.registry.detach(&self.group.stream, queue);
                     }
-                    self.patience.grow();
                     return None;
                 }
                 Offer::Nobody if self.registry.leave(&self.group) => return Some(Closed::Done),
-                Offer::Nobody => {}
-                Offer::Wait { starving: true } => self.patience.spend(&self.group.wake).await,
-                Offer::Wait { starving: false } => {
-                    if timeout_at(park_at, self.group.wake.notified())
-                        .await
-                        .is_err()
-                    {
-                        self.group.parked();
-                        return Some(Closed::Park);
-                    }
-                }
+                Offer::Nobody => continue,
+                Offer::Wait { patience } => patience,
+            };
+            let until = wait.map_or(park_at, |patience| Instant::now() + patience);
+            let changed = timeout_at(until, self.group.wake.notified()).await;
+            if changed.is_err() && wait.is_none() {
+                self.group.parked();
+                return Some(Closed::Park);
             }
         }
     }
@@ -173,44 +195,5 @@ impl Drop for Reading {
     /// Leaves nobody waiting should the task be stopped or panic; does nothing after a regular end.
     fn drop(&mut self) {
         self.registry.fail(&self.group, &self.stopped());
-    }
-}
-
-/// How long a group still lets some of its members starve for one that is slower.
-///
-/// Projections of nearly the same speed share a reader although each waits for the other now and then: up to
-/// a fifth of the time. One that is slower than that uses up the patience and is detached.
-struct Patience {
-    left: Duration,
-    /// When it last grew.
-    grown: Instant,
-}
-
-impl Patience {
-    /// Most of it: what a live projection may notice of another that is stuck, once.
-    const MOST: Duration = Duration::from_millis(100);
-
-    fn new() -> Self {
-        Self {
-            left: Self::MOST,
-            grown: Instant::now(),
-        }
-    }
-
-    fn is_left(&self) -> bool {
-        !self.left.is_zero()
-    }
-
-    fn grow(&mut self) {
-        self.left = Self::MOST.min(self.left + self.grown.elapsed() / 5);
-        self.grown = Instant::now();
-    }
-
-    /// Waits for a change in the group, no longer than patience lasts.
-    async fn spend(&mut self, change: &Notify) {
-        let began = Instant::now();
-        // Whether there was a change, the next offer shows.
-        let _ = timeout(self.left, change.notified()).await;
-        self.left = self.left.saturating_sub(began.elapsed());
     }
 }

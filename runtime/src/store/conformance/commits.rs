@@ -142,7 +142,7 @@ fn not_a_number() -> Changes {
     row[3] = Value::Real(f64::NAN);
     let mut changes = Changes::new(3);
     changes.push(ORDER, delete(&vec![text("a")]));
-    changes.push(ORDER, put(ORDER, row, Known::Unknown));
+    changes.push(ORDER, put(ORDER, row));
     changes
 }
 

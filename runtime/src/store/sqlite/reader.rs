@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::dead_letters;
 use crate::definition::Table;
@@ -30,6 +30,10 @@ const BUSY_MS: Duration = Duration::from_millis(1_000);
 
 /// Virtual machine steps of SQLite between two looks at the clock: well under a millisecond.
 const STEPS_PER_CLOCK_LOOK: i32 = 10_000;
+
+/// Each read is one transaction. Prepared once per connection: a read of one row takes as long as reading such text.
+const BEGIN: &str = "BEGIN";
+const END: &str = "COMMIT";
 
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -176,15 +180,15 @@ impl Reader {
     fn read<T>(
         &self,
         limits: ReadLimits,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ReadError> {
         let run = || {
             let mut connection = self.take()?;
             let stop = move || Instant::now() >= limits.deadline;
             connection.progress_handler(STEPS_PER_CLOCK_LOOK, Some(stop))?;
-            let transaction = connection.transaction()?;
-            let answer = work(&transaction)?;
-            transaction.finish()?;
+            connection.prepare_cached(BEGIN)?.execute([])?;
+            let answer = work(&connection)?;
+            connection.prepare_cached(END)?.execute([])?;
             self.give_back(connection);
             Ok(answer)
         };
@@ -253,7 +257,7 @@ fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-fn checkpoint(transaction: &Transaction<'_>) -> Result<Option<Checkpoint>, rusqlite::Error> {
+fn checkpoint(transaction: &Connection) -> Result<Option<Checkpoint>, rusqlite::Error> {
     let sql = "SELECT stream, sequence, anchor, epoch FROM _foldline_checkpoint WHERE id = 1";
     transaction
         .prepare_cached(sql)?
@@ -269,7 +273,7 @@ fn checkpoint(transaction: &Transaction<'_>) -> Result<Option<Checkpoint>, rusql
 }
 
 fn rows(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     table: &Table,
     select: &Select,
     bytes_max: usize,

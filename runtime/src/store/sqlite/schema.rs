@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::definition::{Column, ColumnType, Definition, Table};
-use crate::value::Packed;
 
 /// Tables of ours beside those of the definition. No definition can name a table like this.
 pub(super) const OWN_TABLES: &str = "
@@ -93,8 +92,6 @@ pub(super) struct Statements {
     pub(super) put_beside_indexes: String,
     /// Takes the key.
     pub(super) delete: String,
-    /// Whether a column is part of a secondary index, in the order of the columns.
-    pub(super) indexed: Vec<bool>,
     /// Per secondary index: takes its columns' values and a limit, gives rows.
     pub(super) find: Vec<String>,
     /// Gives one row if there is any.
@@ -118,7 +115,6 @@ impl Statements {
             put: put(table, |_| true),
             put_beside_indexes: put(table, |column| !table.is_indexed(column)),
             delete: format!("DELETE FROM {name} WHERE {key}"),
-            indexed: all.iter().map(|&column| table.is_indexed(column)).collect(),
             find: table.indexes.iter().map(find).collect(),
             any: format!("SELECT 1 FROM {name} LIMIT 1"),
         }
@@ -134,12 +130,6 @@ impl Statements {
             &self.any,
         ];
         fixed.into_iter().chain(&self.find).map(String::as_str)
-    }
-
-    /// Whether both rows stand at the same place in every secondary index.
-    pub(super) fn same_in_indexes(&self, a: &Packed, b: &Packed) -> bool {
-        let mut columns = a.fields().zip(b.fields()).zip(&self.indexed);
-        columns.all(|((a, b), indexed)| !indexed || a == b)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fixture::{Fixture, definition};
 use super::*;
-use crate::changes::{Change, Changes, Known};
+use crate::changes::{Change, Changes};
 use crate::store::ReadModelStore as _;
 use crate::store::sqlite::SqliteStore;
 use crate::value::Value::{Blob, Boolean, Integer, Null, Real, Text};
@@ -189,7 +189,7 @@ fn what_the_store_commits_is_read() {
         Change {
             key: row[..2].into(),
             row: Some(row.as_slice().into()),
-            before: Known::Nothing,
+            keeps_indexes: false,
         },
     );
     store.write(&mut changes).unwrap();
