@@ -4,7 +4,7 @@ use std::path::Path;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use foldline::changes::{Change, Changes, Known};
+use foldline::changes::{Change, Changes};
 use foldline::store::sqlite::SqliteStore;
 use foldline::store::{Checkpoint, ReadModelStore};
 use foldline::value::{Row, Value};
@@ -21,17 +21,13 @@ const COMMIT: usize = 1_000;
 fn puts(numbers: impl Iterator<Item = usize>, version: i64) -> Changes {
     let mut changes = Changes::new(1);
     for number in numbers {
-        let before = match version {
-            1 => Known::Nothing,
-            _ => Known::Row(order(number, version - 1).into()),
-        };
         let row = order(number, version);
         changes.push(
             0,
             Change {
                 key: row[..1].into(),
                 row: Some(row.into()),
-                before,
+                keeps_indexes: version > 1,
             },
         );
     }

@@ -247,3 +247,33 @@ fn start(
 ) -> Result<GuestInstance, Failure> {
     GuestInstance::new(module, limits, session).map_err(Failure::Start)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_takes_longer_to_fill_while_more_events_wait_than_it_holds() {
+        let limits = CommitLimits {
+            events: 100,
+            bytes: 1,
+            time: Duration::from_millis(200),
+        };
+        let since = Instant::now();
+        let due_with = |pending| {
+            let through = Position {
+                sequence: 1,
+                time: 1,
+            };
+            let open = Open {
+                events: 1,
+                through,
+                pending,
+                since,
+            };
+            open.due(limits) - since
+        };
+        assert_eq!(due_with(100), limits.time);
+        assert_eq!(due_with(101), limits.time * FAR_BEHIND_TIMES);
+    }
+}

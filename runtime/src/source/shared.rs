@@ -3,8 +3,8 @@
 //! Subscribers form groups; each group has one reader and a task that feeds what it reads to a bounded queue
 //! per subscriber. How groups come and go:
 //!
-//! - Subscribers that start at about the same place within 50 ms form one group; later ones join a group
-//!   that has not read past their place.
+//! - Subscribers that start at about the same place, a few milliseconds after each other, form one group; later ones
+//!   join a group that has not read past their place.
 //! - A subscriber whose queue is full makes its group wait while all others have work, and a little longer (see
 //!   `Patience`). Then it goes on in a group of its own: a slow projection does not hold back the others.
 //! - A group that has come close to the stream's end joins the live group of the stream, or becomes it.
@@ -31,9 +31,11 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-/// How long a new group waits for further subscribers before it hands out what it reads: projections that start
-/// together are that close.
-const GATHER: Duration = Duration::from_millis(50);
+/// A new group reads when nobody has joined it for this time: projections that start together come a few milliseconds
+/// after each other.
+const GATHER_QUIET: Duration = Duration::from_millis(15);
+/// It waits no longer than this, however many come.
+const GATHER_MOST: Duration = Duration::from_millis(150);
 /// Subscribers this many events apart still share a reader; the one ahead passes over what it has. Reading
 /// that many events takes well under a second, less than a second reader costs.
 const NEAR: u64 = 10_000;

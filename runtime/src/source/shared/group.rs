@@ -141,12 +141,6 @@ impl Group {
         self.lock().phase == Phase::Reading(Lane::Live)
     }
 
-    /// Where it will be read from, while others may still join before that.
-    pub(super) fn gathers_at(&self) -> Option<Position> {
-        let state = self.lock();
-        (state.phase == Phase::Gathering).then_some(state.position)
-    }
-
     /// Where to open a reader. From now on nobody may join who is behind that.
     pub(super) fn place_to_read(&self) -> Position {
         let mut state = self.lock();
@@ -182,19 +176,13 @@ impl Group {
         }
         let appetites: Vec<_> = state.queues().map(|queue| queue.appetite(batch)).collect();
         let starving = appetites.contains(&Appetite::Starving);
-        let most = match state.phase {
-            Phase::Reading(Lane::Replay) => Patience::in_replay(state.members.len()),
-            _ => Patience::LIVE,
-        };
-        let mut longest = None;
-        for (member, &appetite) in state.members.iter_mut().zip(&appetites) {
-            let full = appetite == Appetite::Full;
-            let left = member.patience.left(most, now, full && starving);
-            longest = longest.max(full.then_some(left));
-        }
-        match longest {
+        match state.patience(&appetites, starving, now) {
             Some(_) if !starving => return Offer::Wait { patience: None },
-            Some(left) if !left.is_zero() => return Offer::Wait { patience: longest },
+            Some(left) if !left.is_zero() => {
+                return Offer::Wait {
+                    patience: Some(left),
+                };
+            }
             _ => {}
         }
         let mut appetites = appetites.into_iter();
@@ -219,6 +207,26 @@ impl Member {
 impl State {
     fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
         self.members.iter().map(|member| &member.queue)
+    }
+
+    /// How long those without room may still be waited for; none if there are none.
+    fn patience(
+        &mut self,
+        appetites: &[Appetite],
+        starving: bool,
+        now: Instant,
+    ) -> Option<Duration> {
+        let most = match self.phase {
+            Phase::Reading(Lane::Replay) => Patience::in_replay(self.members.len()),
+            _ => Patience::LIVE,
+        };
+        let members = self.members.iter_mut().zip(appetites);
+        let left = members.filter_map(|(member, &appetite)| {
+            let full = appetite == Appetite::Full;
+            let left = member.patience.left(most, now, full && starving);
+            full.then_some(left)
+        });
+        left.max()
     }
 
     fn add(&mut self, after: Position, wake: &Arc<Notify>) -> Arc<Queue> {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::group::{Group, Offer};
-use super::{GATHER, Registry};
+use super::{GATHER_MOST, GATHER_QUIET, Registry};
 use crate::batch::Batch;
-use crate::event::Position;
 use crate::source::{EventReader, Lane, SourceError, position};
 
 /// A group this close to the stream's end counts as caught up.
@@ -25,9 +24,6 @@ pub(super) struct Reading {
     registry: Arc<Registry>,
     group: Arc<Group>,
 }
-
-/// A reader and the lane it is on, or why there is none.
-type Opened = Result<(EventReader, Lane), SourceError>;
 
 /// Why a reader was closed without an error.
 enum Closed {
@@ -46,29 +42,27 @@ impl Reading {
     }
 
     async fn run(mut self) {
-        let early = self.gather().await;
-        if let Err(error) = self.read_all(early).await {
+        self.gather().await;
+        if let Err(error) = self.read_all().await {
             tracing::debug!(stream = %self.group.stream, %error, "reading ended");
             self.registry.fail(&self.group, &error);
         }
     }
 
-    /// Waits for further subscribers, and meanwhile opens a reader for those that are here: who starts alone is not
-    /// held up.
-    async fn gather(&self) -> Option<(Position, Opened)> {
-        let gathered = sleep(GATHER);
-        let Some(at) = self.group.gathers_at() else {
-            gathered.await;
-            return None;
-        };
-        let (opened, ()) = tokio::join!(self.open_at(at, None), gathered);
-        Some((at, opened))
+    /// Waits until nobody has joined for a while.
+    async fn gather(&self) {
+        let end = Instant::now() + GATHER_MOST;
+        let quiet = || end.min(Instant::now() + GATHER_QUIET);
+        while timeout_at(quiet(), self.group.wake.notified())
+            .await
+            .is_ok()
+        {}
     }
 
-    async fn read_all(&mut self, mut early: Option<(Position, Opened)>) -> Result<(), SourceError> {
+    async fn read_all(&mut self) -> Result<(), SourceError> {
         let mut lane = None;
         while self.wait_for_room().await {
-            lane = match self.read(lane, early.take()).await? {
+            lane = match self.read(lane).await? {
                 Closed::Reopen(lane) => Some(lane),
                 Closed::Park => None,
                 Closed::Done => break,
@@ -88,21 +82,10 @@ impl Reading {
         false
     }
 
-    /// Opens a reader, or takes the one that was opened early, unless somebody came who starts before it.
-    async fn open(&self, lane: Option<Lane>, early: Option<(Position, Opened)>) -> Opened {
-        let at = self.group.place_to_read();
-        let (reader, lane) = match early {
-            Some((place, opened)) if place == at => opened?,
-            _ => self.open_at(at, lane).await?,
-        };
-        let members = self.group.opened(lane);
-        tracing::debug!(stream = %self.group.stream, after = at.sequence, ?lane, members, "reading");
-        Ok((reader, lane))
-    }
-
     /// Opens a reader, on the lane that the distance to the stream's end asks for if none is given.
-    async fn open_at(&self, at: Position, lane: Option<Lane>) -> Opened {
+    async fn open(&self, lane: Option<Lane>) -> Result<(EventReader, Lane), SourceError> {
         let (source, stream) = (&*self.registry.source, &*self.group.stream);
+        let at = self.group.place_to_read();
         // Without a time the place is a start, which nothing in the stream can be compared with.
         let last_sequence = match at.time {
             0 => source.stream_state(stream).await?.last_sequence,
@@ -112,15 +95,13 @@ impl Reading {
         let lane = lane.unwrap_or(if far { Lane::Replay } else { Lane::Live });
         let limits = self.registry.limits;
         let reader = source.read(stream, at.into(), lane, limits).await?;
+        let members = self.group.opened(lane);
+        tracing::debug!(stream, after = at.sequence, ?lane, members, "reading");
         Ok((reader, lane))
     }
 
-    async fn read(
-        &mut self,
-        lane: Option<Lane>,
-        early: Option<(Position, Opened)>,
-    ) -> Result<Closed, SourceError> {
-        let (mut reader, lane) = self.open(lane, early).await?;
+    async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
+        let (mut reader, lane) = self.open(lane).await?;
         let mut pending = reader.pending;
         loop {
             if let Some(closed) = self.change_place(pending, lane) {

@@ -205,6 +205,27 @@ async fn subscribers_that_starve_each_other_for_long_stop_sharing() {
     assert!(lanes.len() > 2, "{lanes:?}");
 }
 
+/// As ten builds do on two processors: somebody is always behind, but never the same one for long.
+#[tokio::test(start_paused = true)]
+async fn subscribers_that_pause_in_turn_keep_sharing() {
+    let bench = Bench::with_events(75_000);
+    let subscribing = (0..5).map(|_| bench.subscribe(0));
+    let mut subscribers = futures::future::join_all(subscribing).await;
+    for (paused, place) in (15_000..=75_000).step_by(15_000).enumerate() {
+        let reading = subscribers
+            .iter_mut()
+            .enumerate()
+            .map(|(i, one)| async move {
+                if i == paused {
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                }
+                one.read_to(place).await;
+            });
+        futures::future::join_all(reading).await;
+    }
+    assert_eq!(bench.lanes(), [Lane::Replay, Lane::Live]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn history_is_read_on_the_replay_lane_and_the_end_on_the_live_lane() {
     let bench = Bench::with_events(30_000);
