@@ -31,7 +31,7 @@ const BUSY_MS: Duration = Duration::from_millis(1_000);
 /// Virtual machine steps of SQLite between two looks at the clock: well under a millisecond.
 const STEPS_PER_CLOCK_LOOK: i32 = 10_000;
 
-/// Each read is one transaction. Prepared once per connection: a read of one row takes as long as reading such text.
+/// Each read is one transaction. Prepared once per connection, as what is read in it is.
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
 

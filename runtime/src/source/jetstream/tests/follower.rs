@@ -47,6 +47,8 @@ pub(super) async fn publish_through_faults(
 ) -> u64 {
     let client = async_nats::ConnectOptions::new()
         .reconnect_delay_callback(|_| Duration::from_millis(50))
+        // The first fault may come before the first connection.
+        .retry_on_initial_connect()
         .connect(&url.split(',').collect::<Vec<_>>()[..])
         .await
         .unwrap();
