@@ -62,7 +62,11 @@ impl Server {
         let back = Instant::now();
         let limit = place.max(*follower.limit.borrow());
         follower.limit.send_replace(limit);
-        follower.until_begun_again(before).await;
+        // A kill while a reader is opened anew, as at the change to live, does not end the subscription.
+        tokio::select! {
+            () = follower.until_begun_again(before) => {}
+            () = follower.until(place) => {}
+        }
         assert_soon_after(back);
         follower.until(place).await;
     }

@@ -133,13 +133,15 @@ impl Follower {
     }
 
     /// Waits for the first event of a further subscription than the first `count`.
-    pub(super) async fn until_begun_again(&mut self, count: u64) {
-        let begun = soon(self.begun.wait_for(|&begun| begun > count)).await;
+    pub(super) async fn until_begun_again(&self, count: u64) {
+        let mut begun = self.begun.clone();
+        let begun = soon(begun.wait_for(|&begun| begun > count)).await;
         assert!(begun.is_ok(), "a wrong event");
     }
 
-    pub(super) async fn until(&mut self, place: Sequence) {
-        let reached = soon(self.at.wait_for(|at| at.sequence >= place)).await;
+    pub(super) async fn until(&self, place: Sequence) {
+        let mut at = self.at.clone();
+        let reached = soon(at.wait_for(|at| at.sequence >= place)).await;
         assert!(reached.is_ok(), "a wrong event");
     }
 }
