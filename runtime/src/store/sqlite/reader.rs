@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::dead_letters;
+use super::{dead_letters, file};
 use crate::definition::Table;
 use crate::event::Sequence;
 use crate::store::Checkpoint;
@@ -254,6 +254,7 @@ fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    file::prepare_once(&connection)?;
     Ok(connection)
 }
 

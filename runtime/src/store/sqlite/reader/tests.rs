@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::StatementStatus;
+
 use super::fixture::{Fixture, definition};
 use super::*;
 use crate::changes::{Change, Changes};
@@ -33,6 +35,22 @@ fn all(table: &Table) -> Select {
 
 fn keys(page: &Page) -> Vec<Value> {
     page.rows.iter().map(|row| row[0].clone()).collect()
+}
+
+#[test]
+fn a_query_is_prepared_once_whatever_is_asked_for() {
+    let fixture = Fixture::filled();
+    let table = &definition().tables[0];
+    let connection = open(&fixture.path()).unwrap();
+    let mut select = all(table);
+    for limit in [10, 2, 1] {
+        select.limit = limit;
+        let found = rows(&connection, table, &select, 1 << 20);
+        assert!(matches!(found, Ok(rows) if !rows.is_empty()));
+    }
+    let statement = connection.prepare_cached(&select.sql(table)).unwrap();
+    assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    assert_eq!(statement.get_status(StatementStatus::Run), 3);
 }
 
 #[test]
