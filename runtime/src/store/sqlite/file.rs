@@ -115,9 +115,8 @@ fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Keeps SQLite from preparing a statement again for each value that is bound to its `LIMIT`, to plan with the value in
-/// sight: that takes longer than most reads (<https://www.sqlite.org/c3ref/c_dbconfig_defensive.html>,
-/// `SQLITE_DBCONFIG_ENABLE_QPSG`).
+/// Keeps SQLite from preparing a statement again because other values are bound to it: the plan does not depend on them
+/// (<https://www.sqlite.org/c3ref/c_dbconfig_defensive.html>, `SQLITE_DBCONFIG_ENABLE_QPSG`).
 pub(super) fn prepare_once(connection: &Connection) -> rusqlite::Result<()> {
     let stable = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
     stable.map(drop)

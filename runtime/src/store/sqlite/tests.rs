@@ -1,5 +1,7 @@
 use std::fs;
 
+use rusqlite::StatementStatus;
+
 use super::*;
 use crate::store::conformance::{
     BY_TEXT, ORDER, ReadModel, at, conformance_suite, definition, noted, text, write,
@@ -55,6 +57,23 @@ fn find_walks_an_index_and_never_sorts() {
         assert_eq!(steps.len(), 1, "{steps:?}");
         assert!(steps[0].contains("USING INDEX order_by_"), "{steps:?}");
     }
+}
+
+#[test]
+fn find_is_prepared_once_whatever_is_looked_for() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open();
+    let mut prepared_again_after = |value, rows| {
+        let found = store.find(ORDER, BY_TEXT, &[text(value)], FindLimit::rows(rows));
+        assert!(found.unwrap().is_empty());
+        let sql = &store.statements[ORDER].find[BY_TEXT];
+        let statement = store.connection.prepare_cached(sql).unwrap();
+        statement.get_status(StatementStatus::RePrepare)
+    };
+    // The index is made by the first one.
+    let first = prepared_again_after("x", 1);
+    assert_eq!(prepared_again_after("y", 1), first);
+    assert_eq!(prepared_again_after("y", 2), first);
 }
 
 /// What the crash sweep takes for granted: less, and a power cut tears what it should only undo.

@@ -121,7 +121,13 @@ impl Select {
                 Direction::Descending => format!("{} DESC", column(i)),
             })
             .collect();
-        sql + " ORDER BY " + &order.join(", ") + " LIMIT ? OFFSET ?"
+        // In the text, because the plan may depend on it: whether to sort, or to walk an index that is in order. What is
+        // bound is not looked at (`file::prepare_once`).
+        format!(
+            "{sql} ORDER BY {} LIMIT {} OFFSET ?",
+            order.join(", "),
+            self.limit
+        )
     }
 
     /// The order asked for, then the key's columns that are not in it.
@@ -139,9 +145,9 @@ impl Select {
     pub(super) fn parameters(&self) -> impl Iterator<Item = Bound<'_>> {
         let values = self.conditions.iter().map(|c| c.comparison.value());
         let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
-        let window = [i64::from(self.limit), offset].map(Value::Integer);
         let values = values.flatten().map(Cow::Borrowed);
-        values.chain(window.map(Cow::Owned)).map(Bound)
+        let offset = Cow::Owned(Value::Integer(offset));
+        values.chain([offset]).map(Bound)
     }
 
     pub(super) fn decode(

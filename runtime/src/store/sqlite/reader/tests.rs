@@ -38,13 +38,17 @@ fn keys(page: &Page) -> Vec<Value> {
 }
 
 #[test]
-fn a_query_is_prepared_once_whatever_is_asked_for() {
+fn a_query_is_prepared_once_whatever_values_it_asks_for() {
     let fixture = Fixture::filled();
     let table = &definition().tables[0];
     let connection = open(&fixture.path()).unwrap();
     let mut select = all(table);
-    for limit in [10, 2, 1] {
-        select.limit = limit;
+    for (customer, offset) in [("ann", 0), ("bob", 0), ("ann", 1)] {
+        select.conditions = vec![Condition {
+            column: 1,
+            comparison: Comparison::Equal(text(customer)),
+        }];
+        select.offset = offset;
         let found = rows(&connection, table, &select, 1 << 20);
         assert!(matches!(found, Ok(rows) if !rows.is_empty()));
     }
