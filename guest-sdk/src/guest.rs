@@ -16,7 +16,7 @@ use self::bindings::{EventBatch, Guest, Rejection};
 use crate::event::{Batch, Column};
 use crate::projection::project_batch;
 use crate::read_model::Tables;
-use crate::{Projection, ReadModel, Value};
+use crate::{Projection, ReadModel};
 
 /// The exports of a module that holds the projection `P`.
 #[derive(Debug)]
@@ -63,27 +63,19 @@ fn batch(events: EventBatch) -> crate::Result<Batch> {
 struct HostTables;
 
 impl Tables for HostTables {
-    fn get(&self, table: u32, key: &[Value<'_>]) -> Option<Vec<Value<'static>>> {
-        let row = convert::with_row(key, |key| read_model::get(table, key))?;
-        Some(convert::values(&row))
+    fn get(&self, table: u32, key: &[u8]) -> Option<Vec<u8>> {
+        read_model::get(table, key)
     }
 
-    fn find(
-        &self,
-        table: u32,
-        index: u32,
-        key: &[Value<'_>],
-        limit: u32,
-    ) -> Vec<Vec<Value<'static>>> {
-        let rows = convert::with_row(key, |key| read_model::find(table, index, key, limit));
-        rows.iter().map(|row| convert::values(row)).collect()
+    fn find(&self, table: u32, index: u32, key: &[u8], limit: u32) -> Vec<Vec<u8>> {
+        read_model::find(table, index, key, limit)
     }
 
-    fn put(&mut self, table: u32, row: &[Value<'_>]) {
-        convert::with_row(row, |row| read_model::put(table, row));
+    fn put(&mut self, table: u32, row: &[u8]) {
+        read_model::put(table, row);
     }
 
-    fn delete(&mut self, table: u32, key: &[Value<'_>]) {
-        convert::with_row(key, |key| read_model::delete(table, key));
+    fn delete(&mut self, table: u32, key: &[u8]) {
+        read_model::delete(table, key);
     }
 }

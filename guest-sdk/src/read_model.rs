@@ -1,12 +1,14 @@
 //! The read model as a projection sees it: tables of typed rows.
 
+use std::cell::Cell;
 use std::fmt;
 
 use anyhow::ensure;
 
 use crate::Result;
 use crate::key::Key;
-use crate::table::{Find, Listed, Table};
+use crate::row::{self, Packer};
+use crate::table::{Find, Listed};
 use crate::value::Value;
 
 /// The projection's own tables, as of the events before the one being projected. Changes are
@@ -17,27 +19,26 @@ use crate::value::Value;
 /// with several `#[key]` fields.
 pub struct ReadModel {
     tables: Box<dyn Tables>,
+    /// The key and the row that were sent last, kept for their memory.
+    key: Cell<Vec<u8>>,
+    row: Vec<u8>,
 }
 
 /// What stands behind a [`ReadModel`]: the host, or the memory of the test kit. Both follow the
-/// contract in `wit/projection.wit`.
+/// contract in `wit/projection.wit`, and rows and keys are packed as it says.
 pub(crate) trait Tables {
-    fn get(&self, table: u32, key: &[Value<'_>]) -> Option<Vec<Value<'static>>>;
-    fn find(
-        &self,
-        table: u32,
-        index: u32,
-        key: &[Value<'_>],
-        limit: u32,
-    ) -> Vec<Vec<Value<'static>>>;
-    fn put(&mut self, table: u32, row: &[Value<'_>]);
-    fn delete(&mut self, table: u32, key: &[Value<'_>]);
+    fn get(&self, table: u32, key: &[u8]) -> Option<Vec<u8>>;
+    fn find(&self, table: u32, index: u32, key: &[u8], limit: u32) -> Vec<Vec<u8>>;
+    fn put(&mut self, table: u32, row: &[u8]);
+    fn delete(&mut self, table: u32, key: &[u8]);
 }
 
 impl ReadModel {
     pub(crate) fn new(tables: impl Tables + 'static) -> Self {
         ReadModel {
             tables: Box::new(tables),
+            key: Cell::default(),
+            row: Vec::new(),
         }
     }
 
@@ -47,7 +48,10 @@ impl ReadModel {
     ///
     /// When the stored row does not fit the struct.
     pub fn get<T: Listed>(&self, key: impl Key<T::Key>) -> Result<Option<T>> {
-        self.get_row(key.into_values().as_ref())
+        let key = self.packed(key.into_values().as_ref());
+        let row = self.get_row(&key);
+        self.key.set(key);
+        row
     }
 
     /// Rows of one index value, in the order of the primary key, at most `limit` of them. The host
@@ -73,10 +77,10 @@ impl ReadModel {
         reason = "reads as one sentence, and a search is used once"
     )]
     pub fn find<T: Listed>(&self, search: Find<'_, T>, limit: u32) -> Result<Vec<T>> {
-        let rows = self
-            .tables
-            .find(T::NUMBER, search.index, &search.key, limit);
-        rows.into_iter().map(T::from_values).collect()
+        let key = self.packed(&search.key);
+        let rows = self.tables.find(T::NUMBER, search.index, &key, limit);
+        self.key.set(key);
+        rows.into_iter().map(row::read).collect()
     }
 
     /// Inserts the row, or replaces the one with the same key.
@@ -89,7 +93,8 @@ impl ReadModel {
         reason = "a row that was put is out of the author's hands"
     )]
     pub fn put<T: Listed>(&mut self, row: T) -> Result<()> {
-        self.tables.put(T::NUMBER, row.to_values()?.as_ref());
+        row.pack(&mut Packer::new(&mut self.row))?;
+        self.tables.put(T::NUMBER, &self.row);
         Ok(())
     }
 
@@ -114,12 +119,14 @@ impl ReadModel {
         key: impl Key<T::Key>,
         change: impl FnOnce(&mut T),
     ) -> Result<bool> {
-        let key = key.into_values();
-        let Some(row) = self.get_row(key.as_ref())? else {
-            return Ok(false);
-        };
-        self.change(key.as_ref(), row, change)?;
-        Ok(true)
+        let key = self.packed(key.into_values().as_ref());
+        let row = self.get_row(&key)?;
+        let found = row.is_some();
+        if let Some(row) = row {
+            self.change(&key, row, change)?;
+        }
+        self.key.set(key);
+        Ok(found)
     }
 
     /// Changes the row with this key, starting from `initial` when there is none.
@@ -151,9 +158,11 @@ impl ReadModel {
         initial: impl FnOnce() -> T,
         change: impl FnOnce(&mut T),
     ) -> Result<()> {
-        let key = key.into_values();
-        let row = self.get_row(key.as_ref())?.unwrap_or_else(initial);
-        self.change(key.as_ref(), row, change)
+        let key = self.packed(key.into_values().as_ref());
+        let row = self.get_row(&key)?.unwrap_or_else(initial);
+        self.change(&key, row, change)?;
+        self.key.set(key);
+        Ok(())
     }
 
     /// Removes the row with this key; it need not exist.
@@ -162,41 +171,41 @@ impl ReadModel {
     ///
     /// None today.
     pub fn delete<T: Listed>(&mut self, key: impl Key<T::Key>) -> Result<()> {
-        self.tables.delete(T::NUMBER, key.into_values().as_ref());
+        let key = self.packed(key.into_values().as_ref());
+        self.tables.delete(T::NUMBER, &key);
+        self.key.set(key);
         Ok(())
     }
 
-    fn get_row<T: Listed>(&self, key: &[Value<'_>]) -> Result<Option<T>> {
-        self.tables
-            .get(T::NUMBER, key)
-            .map(T::from_values)
-            .transpose()
+    /// The key, in the memory of the last one.
+    fn packed(&self, key: &[Value<'_>]) -> Vec<u8> {
+        let mut packed = self.key.take();
+        row::pack(key, &mut packed);
+        packed
+    }
+
+    fn get_row<T: Listed>(&self, key: &[u8]) -> Result<Option<T>> {
+        let row = self.tables.get(T::NUMBER, key);
+        row.map(row::read).transpose()
     }
 
     fn change<T: Listed>(
         &mut self,
-        key: &[Value<'_>],
+        key: &[u8],
         mut row: T,
         change: impl FnOnce(&mut T),
     ) -> Result<()> {
         change(&mut row);
-        let values = row.to_values()?;
-        let same_key = key_of::<T>(values.as_ref()).eq(key);
-        let table = T::DEFINITION.name;
+        row.pack(&mut Packer::new(&mut self.row))?;
+        let table = T::DEFINITION;
         ensure!(
-            same_key,
-            "an update of table `{table}` changed the row's key; delete the row and put a new one instead"
+            row::has_key(&self.row, table.key, key),
+            "an update of table `{}` changed the row's key; delete the row and put a new one instead",
+            table.name
         );
-        self.tables.put(T::NUMBER, values.as_ref());
+        self.tables.put(T::NUMBER, &self.row);
         Ok(())
     }
-}
-
-fn key_of<'v, T: Table>(values: &'v [Value<'v>]) -> impl Iterator<Item = &'v Value<'v>> {
-    T::DEFINITION
-        .key
-        .iter()
-        .map(|position| &values[*position as usize])
 }
 
 impl fmt::Debug for ReadModel {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use anyhow::{Context, anyhow, ensure};
-use serde::Serialize;
+use foldline_row::{Field, Fields, Malformed};
 use serde::de::DeserializeOwned;
 
 use crate::Result;
@@ -12,78 +12,101 @@ use crate::definition::TableDefinition;
 use crate::table::Table;
 use crate::value::Value;
 
+mod pack;
+
+pub use pack::Packer;
+pub(crate) use pack::pack;
+
 /// As much of a value as a message shows, in characters.
 const LONGEST_VALUE: usize = 100;
 
-/// A real column's value; SQL has no NaN and JSON no infinity, so neither is stored.
+/// The values of a stored row.
 ///
 /// # Errors
 ///
-/// When a number is not finite.
-pub fn checked<'a, T: Table>(value: Value<'a>, column: &str) -> Result<Value<'a>> {
-    if let Value::Real(real) = value {
-        let table = T::DEFINITION.name;
-        ensure!(
-            real.is_finite(),
-            "column `{column}` of table `{table}` cannot hold {real}: reals are finite numbers"
-        );
+/// When the bytes are no row.
+pub(crate) fn values(row: &[u8]) -> Result<Vec<Value<'static>>> {
+    Fields::new(row).map(value).collect()
+}
+
+/// Whether the columns of `row` at `positions` are those of `key`, one after the other.
+pub(crate) fn has_key(row: &[u8], positions: &[u32], mut key: &[u8]) -> bool {
+    for &position in positions {
+        let mut fields = Fields::new(row);
+        fields.by_ref().take(position as usize).for_each(drop);
+        let start = fields.position();
+        fields.next();
+        match key.strip_prefix(&row[start..fields.position()]) {
+            Some(rest) => key = rest,
+            None => return false,
+        }
     }
-    Ok(value)
+    key.is_empty()
 }
 
-/// A field as the document of a JSON column.
+fn value(field: Result<Field<'_>, Malformed>) -> Result<Value<'static>> {
+    Ok(match field.context("these bytes are no row")? {
+        Field::Null => Value::Null,
+        Field::Boolean(boolean) => Value::Boolean(boolean),
+        Field::Integer(integer) => Value::Integer(integer),
+        Field::Real(real) => Value::Real(real),
+        Field::Text(text) => {
+            let text = std::str::from_utf8(text).context("these bytes are no row")?;
+            Value::Text(Cow::Owned(text.to_owned()))
+        }
+        Field::Blob(bytes) => Value::Blob(Cow::Owned(bytes.to_owned())),
+    })
+}
+
+/// A stored row as its struct.
 ///
 /// # Errors
 ///
-/// When the field cannot be written as JSON.
-pub fn json<T: Table>(field: &impl Serialize, column: &str) -> Result<Value<'static>> {
-    let document = serde_json::to_string(field).with_context(|| {
-        format!(
-            "column `{column}` of table `{}` cannot be written as JSON",
-            T::DEFINITION.name
-        )
-    })?;
-    Ok(Value::Text(Cow::Owned(document)))
+/// When it does not fit.
+pub(crate) fn read<T: Table>(row: Vec<u8>) -> Result<T> {
+    let mut columns = Columns::new::<T>(row);
+    let read = T::unpack(&mut columns);
+    if read.is_err() || !columns.are_used_up() {
+        // Of a row that was made for another table, its width says more than the first value that does not fit.
+        columns.check_width()?;
+    }
+    read
 }
 
-/// The same for a field that may be null.
-///
-/// # Errors
-///
-/// When the field cannot be written as JSON.
-pub fn json_or_null<T: Table>(
-    field: Option<&impl Serialize>,
-    column: &str,
-) -> Result<Value<'static>> {
-    field.map_or(Ok(Value::Null), |field| json::<T>(field, column))
-}
-
-/// The stored values of a row, taken column by column.
+/// The columns of a stored row, taken one by one.
 #[derive(Debug)]
 pub struct Columns {
-    table: TableDefinition,
-    position: usize,
-    values: std::vec::IntoIter<Value<'static>>,
+    table: &'static TableDefinition,
+    /// How many were taken.
+    taken: usize,
+    row: Vec<u8>,
+    /// Where the next one begins.
+    next: usize,
 }
 
 impl Columns {
     /// Stands before the first column.
-    ///
-    /// # Errors
-    ///
-    /// When there are more or fewer values than columns.
-    pub fn new<T: Table>(values: Vec<Value<'static>>) -> Result<Self> {
-        let table = T::DEFINITION;
-        let (name, expected, found) = (table.name, table.columns.len(), values.len());
+    fn new<T: Table>(row: Vec<u8>) -> Self {
+        Columns {
+            table: const { &T::DEFINITION },
+            taken: 0,
+            row,
+            next: 0,
+        }
+    }
+
+    fn are_used_up(&self) -> bool {
+        self.taken == self.table.columns.len() && self.next == self.row.len()
+    }
+
+    fn check_width(&self) -> Result<()> {
+        let (name, expected) = (self.table.name, self.table.columns.len());
+        let found = Fields::new(&self.row).count();
         ensure!(
             found == expected,
             "table `{name}` has {expected} columns, but a stored row has {found} values"
         );
-        Ok(Columns {
-            table,
-            position: 0,
-            values: values.into_iter(),
-        })
+        Ok(())
     }
 
     /// The next column's value as the type of its field.
@@ -103,12 +126,8 @@ impl Columns {
     ///
     /// When the value is no JSON document of that type.
     pub fn next_json<C: DeserializeOwned>(&mut self) -> Result<C> {
-        let value = self.take();
-        let Value::Text(document) = &value else {
-            return Err(self.misfit(&value, "a JSON document"));
-        };
-        serde_json::from_str(document)
-            .with_context(|| self.misfit(&value, std::any::type_name::<C>()).to_string())
+        self.next_json_or_null()?
+            .ok_or_else(|| self.misfit(&Value::Null, "a JSON document"))
     }
 
     /// The same for a field that may be null.
@@ -117,22 +136,36 @@ impl Columns {
     ///
     /// When the value is neither null nor a JSON document of that type.
     pub fn next_json_or_null<C: DeserializeOwned>(&mut self) -> Result<Option<C>> {
-        if matches!(self.values.as_slice().first(), Some(Value::Null)) {
-            self.take();
-            return Ok(None);
-        }
-        self.next_json().map(Some)
+        let value = self.take();
+        let document = match &value {
+            Value::Null => return Ok(None),
+            Value::Text(document) => document,
+            _ => return Err(self.misfit(&value, "a JSON document")),
+        };
+        let read = serde_json::from_str(document);
+        read.map(Some)
+            .with_context(|| self.misfit(&value, std::any::type_name::<C>()).to_string())
     }
 
     fn take(&mut self) -> Value<'static> {
-        self.position += 1;
-        self.values.next().unwrap_or(Value::Null)
+        let mut rest = Fields::new(&self.row[self.next..]);
+        let Some(field) = rest.next() else {
+            // There are fewer values than columns, and `are_used_up` will say so.
+            return Value::Null;
+        };
+        self.taken += 1;
+        self.next += rest.position();
+        match value(field) {
+            Ok(value) => value,
+            // Then nothing that the host says can be relied on, so no projection may go on with it.
+            Err(error) => panic!("the host sent a row that is none: {error:#}"),
+        }
     }
 
     /// Says which stored value does not fit the field it was read into. Seen after a row type
     /// changed while the projection's version did not.
     fn misfit(&self, value: &Value<'_>, field: &str) -> anyhow::Error {
-        let column = self.table.columns[self.position - 1].name;
+        let column = self.table.columns[self.taken.saturating_sub(1)].name;
         let (table, kind) = (self.table.name, value.kind());
         let value: String = value.to_string().chars().take(LONGEST_VALUE).collect();
         anyhow!(
@@ -154,4 +187,31 @@ pub const fn distinct<A: Table, B: Table>() -> bool {
         position += 1;
     }
     a.len() != b.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_its_row_wherever_its_columns_stand() {
+        let packed = |values: &[Value<'_>]| {
+            let mut row = Vec::new();
+            pack(values, &mut row);
+            row
+        };
+        let [a, b] = ["a", "b"].map(|text| Value::Text(Cow::Borrowed(text)));
+        let row = packed(&[a.clone(), Value::Integer(7), b.clone()]);
+        assert!(has_key(&row, &[0], &packed(std::slice::from_ref(&a))));
+        assert!(has_key(&row, &[2, 0], &packed(&[b.clone(), a.clone()])));
+        assert!(!has_key(&row, &[0], &packed(std::slice::from_ref(&b))));
+        assert!(!has_key(&row, &[0], &packed(&[a.clone(), b.clone()])));
+        assert!(!has_key(&row, &[0, 2], &packed(&[a])));
+    }
+
+    #[test]
+    fn bytes_that_are_no_row_are_an_error() {
+        assert!(values(&[9]).is_err());
+        assert!(values(&[5, 1, 0, 0, 0, 0xff]).is_err());
+    }
 }

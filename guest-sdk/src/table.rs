@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::Result;
 use crate::definition::TableDefinition;
+use crate::row::{self, Columns, Packer};
 use crate::value::Value;
 
 /// A struct whose values are rows of one table. Write `#[derive(Table)]`, never this by hand.
@@ -20,19 +21,47 @@ pub trait Table: Sized {
     /// The types of the key columns, as a tuple.
     type Key;
 
+    /// Appends the row's columns to what goes to the read model.
+    ///
+    /// # Errors
+    ///
+    /// When a column cannot be stored; the text names table and column.
+    #[doc(hidden)]
+    fn pack(&self, row: &mut Packer<'_>) -> Result<()>;
+
+    /// Builds the row from what comes from the read model.
+    ///
+    /// # Errors
+    ///
+    /// When a value does not fit its field; the text names table and column.
+    #[doc(hidden)]
+    fn unpack(columns: &mut Columns) -> Result<Self>;
+
     /// The row's values in the order of the columns.
     ///
     /// # Errors
     ///
-    /// When a JSON column cannot be serialized; the text names table and column.
-    fn to_values(&self) -> Result<impl AsRef<[Value<'_>]>>;
+    /// When a column cannot be stored; the text names table and column.
+    fn to_values(&self) -> Result<impl AsRef<[Value<'_>]>> {
+        let mut packed = Vec::new();
+        self.pack(&mut Packer::new(&mut packed))?;
+        row::values(&packed)
+    }
 
     /// Builds the row from its values.
     ///
     /// # Errors
     ///
     /// When a value does not fit its field; the text names table and column.
-    fn from_values(values: Vec<Value<'static>>) -> Result<Self>;
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "values that became a row are not needed any more"
+    )]
+    fn from_values(values: Vec<Value<'static>>) -> Result<Self> {
+        let mut packed = Vec::new();
+        row::pack(&values, &mut packed);
+        row::read(packed)
+    }
 }
 
 /// A table that the projection lists, and its number there. `#[projection]` writes this.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use foldline_row::Field;
+
 /// The value of one column. Going out it borrows from the row; coming in it owns its data.
 ///
 /// A JSON column holds its document as [`Value::Text`].
@@ -45,6 +47,19 @@ impl Value<'_> {
             Value::Real(_) => "a real",
             Value::Text(_) => "text",
             Value::Blob(_) => "a blob",
+        }
+    }
+}
+
+impl<'v> From<&'v Value<'_>> for Field<'v> {
+    fn from(value: &'v Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Boolean(boolean) => Self::Boolean(*boolean),
+            Value::Integer(integer) => Self::Integer(*integer),
+            Value::Real(real) => Self::Real(*real),
+            Value::Text(text) => Self::Text(text.as_bytes()),
+            Value::Blob(bytes) => Self::Blob(bytes),
         }
     }
 }

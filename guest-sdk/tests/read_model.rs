@@ -291,6 +291,25 @@ fn a_stored_row_that_does_not_fit_names_table_and_column() {
 }
 
 #[test]
+fn a_stored_row_of_another_width_is_no_row_of_the_table_even_where_its_first_columns_fit() {
+    let mut values = vec![
+        Value::Text("o".into()),
+        Value::Integer(1),
+        Value::Text("p".into()),
+        Value::Boolean(true),
+    ];
+    let refused = |values: &[Value<'static>]| {
+        let error = OrderLine::from_values(values.to_vec()).err().unwrap();
+        error.to_string()
+    };
+    // Only the last column is missing, and it may be null.
+    assert!(refused(&values).contains("a stored row has 4 values"));
+    values.extend([Value::Null, Value::Null]);
+    assert!(refused(&values).contains("a stored row has 6 values"));
+    assert!(refused(&[]).contains("a stored row has 0 values"));
+}
+
+#[test]
 fn a_json_column_that_does_not_fit_says_why() {
     let mut values: Vec<Value<'static>> = Vec::new();
     values.extend(

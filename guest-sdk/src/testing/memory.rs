@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::definition::{ColumnDefinition, ColumnType, TableDefinition};
 use crate::read_model::Tables;
+use crate::row::{self, Packer};
 use crate::table::{Listed, Table};
 use crate::{Result, Value};
 
@@ -63,40 +64,48 @@ impl Memory {
 }
 
 impl Tables for Lent {
-    fn get(&self, table: u32, key: &[Value<'_>]) -> Option<Vec<Value<'static>>> {
-        self.0.borrow().rows(table).get(&cells(key)).cloned()
+    fn get(&self, table: u32, key: &[u8]) -> Option<Vec<u8>> {
+        let memory = self.0.borrow();
+        let row = memory.rows(table).get(&cells(&unpacked(key)));
+        row.map(|row| packed(row))
     }
 
-    fn find(
-        &self,
-        table: u32,
-        index: u32,
-        key: &[Value<'_>],
-        limit: u32,
-    ) -> Vec<Vec<Value<'static>>> {
+    fn find(&self, table: u32, index: u32, key: &[u8], limit: u32) -> Vec<Vec<u8>> {
         let memory = self.0.borrow();
+        let key = unpacked(key);
         let columns = memory.definitions[table as usize].indexes[index as usize];
         let matches = |row: &&Vec<Value<'static>>| {
-            columns.iter().map(|column| &row[*column as usize]).eq(key)
+            columns.iter().map(|column| &row[*column as usize]).eq(&key)
         };
         memory
             .rows(table)
             .values()
             .filter(matches)
             .take(limit as usize)
-            .cloned()
+            .map(|row| packed(row))
             .collect()
     }
 
-    fn put(&mut self, table: u32, row: &[Value<'_>]) {
+    fn put(&mut self, table: u32, row: &[u8]) {
         let mut memory = self.0.borrow_mut();
-        let (key, row) = stored(&memory.definitions[table as usize], row);
+        let (key, row) = stored(&memory.definitions[table as usize], unpacked(row));
         memory.tables[table as usize].insert(key, row);
     }
 
-    fn delete(&mut self, table: u32, key: &[Value<'_>]) {
-        self.0.borrow_mut().tables[table as usize].remove(&cells(key));
+    fn delete(&mut self, table: u32, key: &[u8]) {
+        self.0.borrow_mut().tables[table as usize].remove(&cells(&unpacked(key)));
     }
+}
+
+fn packed(row: &[Value<'_>]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    row::pack(row, &mut packed);
+    packed
+}
+
+fn unpacked(row: &[u8]) -> Vec<Value<'static>> {
+    row::values(row)
+        .unwrap_or_else(|error| panic!("the SDK packed bytes that are no row: {error:#}"))
 }
 
 /// Rows that a test expects, as they would be stored.
@@ -106,7 +115,9 @@ pub(super) fn rows_of<T: Table>(
 ) -> Result<Rows> {
     let mut expected = Rows::new();
     for row in rows {
-        let (key, row) = stored(definition, row.to_values()?.as_ref());
+        let mut packed = Vec::new();
+        row.pack(&mut Packer::new(&mut packed))?;
+        let (key, row) = stored(definition, unpacked(&packed));
         crate::ensure!(
             !expected.contains_key(&key),
             "two expected rows have the same key: {key:?}"
@@ -116,8 +127,11 @@ pub(super) fn rows_of<T: Table>(
     Ok(expected)
 }
 
-fn stored(definition: &TableDefinition, row: &[Value<'_>]) -> (Vec<KeyCell>, Vec<Value<'static>>) {
-    for (column, value) in definition.columns.iter().zip(row) {
+fn stored(
+    definition: &TableDefinition,
+    row: Vec<Value<'static>>,
+) -> (Vec<KeyCell>, Vec<Value<'static>>) {
+    for (column, value) in definition.columns.iter().zip(&row) {
         let (table, name, kind) = (definition.name, column.name, value.kind());
         assert!(
             fits(column, value),
@@ -125,7 +139,6 @@ fn stored(definition: &TableDefinition, row: &[Value<'_>]) -> (Vec<KeyCell>, Vec
             column.ty
         );
     }
-    let row: Vec<Value<'static>> = row.iter().cloned().map(Value::into_owned).collect();
     let key: Vec<Value<'_>> = definition
         .key
         .iter()

@@ -16,8 +16,8 @@ pub(super) fn table(table: &Table<'_>) -> TokenStream {
         .iter()
         .filter(|field| field.key)
         .map(|field| field.ty);
-    let to_values = table.fields.iter().map(to_value);
-    let from_values = table.fields.iter().map(from_value);
+    let pack = table.fields.iter().map(pack);
+    let unpack = table.fields.iter().map(unpack);
     let finders = finders(table);
     let checks = type_checks(table);
     quote! {
@@ -26,15 +26,13 @@ pub(super) fn table(table: &Table<'_>) -> TokenStream {
 
             type Key = (#(#key,)*);
 
-            fn to_values(&self) -> ::foldline_sdk::Result<impl ::core::convert::AsRef<[::foldline_sdk::Value<'_>]>> {
-                ::core::result::Result::Ok([#(#to_values),*])
+            fn pack(&self, row: &mut ::foldline_sdk::row::Packer<'_>) -> ::foldline_sdk::Result<()> {
+                #(#pack;)*
+                ::core::result::Result::Ok(())
             }
 
-            fn from_values(
-                values: ::std::vec::Vec<::foldline_sdk::Value<'static>>,
-            ) -> ::foldline_sdk::Result<Self> {
-                let mut columns = ::foldline_sdk::row::Columns::new::<Self>(values)?;
-                ::core::result::Result::Ok(Self { #(#from_values),* })
+            fn unpack(columns: &mut ::foldline_sdk::row::Columns) -> ::foldline_sdk::Result<Self> {
+                ::core::result::Result::Ok(Self { #(#unpack),* })
             }
         }
 
@@ -82,21 +80,21 @@ fn column_definition(field: &Field<'_>) -> TokenStream {
     quote!(::foldline_sdk::ColumnDefinition { name: #column, ty: #column_type, nullable: #nullable })
 }
 
-fn to_value(field: &Field<'_>) -> TokenStream {
+fn pack(field: &Field<'_>) -> TokenStream {
     let Field {
         ident, column, ty, ..
     } = field;
     if field.json && field.optional {
-        quote!(::foldline_sdk::row::json_or_null::<Self>(self.#ident.as_ref(), #column)?)
+        quote!(row.json_or_null::<Self>(self.#ident.as_ref(), #column)?)
     } else if field.json {
-        quote!(::foldline_sdk::row::json::<Self>(&self.#ident, #column)?)
+        quote!(row.json::<Self>(&self.#ident, #column)?)
     } else {
         let value = quote_spanned!(ty.span()=> <#ty as ::foldline_sdk::ColumnValue>::to_value(&self.#ident));
-        quote!(::foldline_sdk::row::checked::<Self>(#value, #column)?)
+        quote!(row.value::<Self>(&#value, #column)?)
     }
 }
 
-fn from_value(field: &Field<'_>) -> TokenStream {
+fn unpack(field: &Field<'_>) -> TokenStream {
     let Field { ident, ty, .. } = field;
     let next = if field.json && field.optional {
         quote!(columns.next_json_or_null()?)
