@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::StatementStatus;
+use rusqlite::{StatementStatus, params};
 
 use super::fixture::{Fixture, definition};
 use super::*;
 use crate::changes::{Change, Changes};
 use crate::store::ReadModelStore as _;
 use crate::store::sqlite::SqliteStore;
+use crate::value::Packed;
 use crate::value::Value::{Blob, Boolean, Integer, Null, Real, Text};
 
 fn limits() -> ReadLimits {
@@ -55,6 +56,35 @@ fn a_query_is_prepared_once_whatever_values_it_asks_for() {
     let statement = connection.prepare_cached(&select.sql(table)).unwrap();
     assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     assert_eq!(statement.get_status(StatementStatus::Run), 3);
+}
+
+#[test]
+fn how_a_query_is_carried_out_follows_its_limit() {
+    let fixture = Fixture::filled();
+    let table = &definition().tables[0];
+    let index = "CREATE INDEX orders_by_customer_id ON orders (customer_id)";
+    fixture.writer.execute(index, []).unwrap();
+    let connection = open(&fixture.path()).unwrap();
+    let plan = |limit| {
+        let mut select = all(table);
+        select.conditions = vec![Condition {
+            column: 0,
+            comparison: Comparison::Greater(text("o-1")),
+        }];
+        select.order = vec![(1, Direction::Ascending)];
+        select.limit = limit;
+        let sql = format!("EXPLAIN QUERY PLAN {}", select.sql(table));
+        let mut plan = connection.prepare(&sql).unwrap();
+        let steps = plan.query_map(params!["o-1", 0], |step| step.get::<_, String>("detail"));
+        steps.unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    // SQLite takes a small limit for less work to sort than to walk along the index, whatever one thinks of that.
+    let of_one = plan(1);
+    assert!(of_one[0].contains("PRIMARY KEY (order_id>?)"), "{of_one:?}");
+    assert_eq!(
+        plan(1_000),
+        ["SCAN orders USING INDEX orders_by_customer_id"]
+    );
 }
 
 #[test]
@@ -209,12 +239,12 @@ fn what_the_store_commits_is_read() {
     changes.push(
         1,
         Change {
-            key: row[..2].into(),
-            row: Some(row.as_slice().into()),
+            key: &Packed::from(&row[..2]),
+            row: Some(&Packed::from(&row)),
             keeps_indexes: false,
         },
     );
-    store.write(&mut changes).unwrap();
+    store.write(&changes).unwrap();
     let reader = Reader::new(&path);
     let stock = &definition.tables[1];
     assert!(
