@@ -75,16 +75,17 @@ impl Session {
     ///
     /// # Errors
     /// If the store cannot be read, or the commit in the background has failed.
-    pub fn get(&mut self, table: usize, key: &[u8]) -> Result<Option<Packed>, StoreError> {
-        match self.rows.get(table, key) {
-            Known::Row(row) => return Ok(Some(row)),
-            Known::Nothing => return Ok(None),
-            Known::Unknown => {}
-        }
-        let values: Vec<_> = fields(key).map(Value::from).collect();
-        let row = self.store()?.get(table, &values)?.map(Packed::from);
-        self.rows.learn(table, key, row.clone());
-        Ok(row)
+    pub fn get(&mut self, table: usize, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let (known, place) = self.rows.look_up(table, key);
+        let place = match known {
+            Known::Row | Known::Nothing => place,
+            Known::Unknown => {
+                let values: Vec<_> = fields(key).map(Value::from).collect();
+                let row = self.store()?.get(table, &values)?.map(Packed::from);
+                Some(self.rows.learn(table, key, row.as_deref()))
+            }
+        };
+        Ok(place.and_then(|place| self.rows.row(place)))
     }
 
     /// Rows whose columns of the table's secondary index number `index` equal `key` (null equals null), in
@@ -105,11 +106,9 @@ impl Session {
     }
 
     /// Puts a row in the place of the one with its key.
-    pub fn put(&mut self, table: usize, row: &Packed) {
+    pub fn put(&mut self, table: usize, row: &[u8]) {
         let (rows, definition) = (&mut self.rows, &self.definition.tables[table]);
-        rows::with_key(definition, row, |key| {
-            rows.set(table, key, Some(row.clone()));
-        });
+        rows::with_key(definition, row, |key| rows.set(table, key, Some(row)));
     }
 
     /// Deletes the row under `key`, if there is one.
@@ -212,12 +211,12 @@ impl Session {
         done: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
         let mut store = self.take_store()?;
-        let mut changes = self.rows.take();
+        let changes = self.rows.take();
         let aside = self.aside.take_for_good();
         self.rows.committed();
         let indexes_are_due = self.indexes_are_due;
         let commit = move || {
-            let written = store.write(&mut changes);
+            let written = store.write(&changes);
             let written = written.and_then(|()| store.write_dead_letters(&aside));
             let ended = written.and_then(|()| commit(&mut *store, &next, indexes_are_due));
             if ended.is_ok() {
@@ -248,8 +247,8 @@ impl Session {
     /// Gives what is pending to the store's open transaction.
     fn write(&mut self) -> Result<(), StoreError> {
         if !self.rows.is_clean() {
-            let mut changes = self.rows.take();
-            self.store()?.write(&mut changes)?;
+            let changes = self.rows.take();
+            self.store()?.write(&changes)?;
         }
         if !self.aside.is_clean() {
             let aside = self.aside.take().to_vec();

@@ -130,13 +130,12 @@ pub trait ReadModelStore: Send {
         limit: FindLimit,
     ) -> Result<Vec<Row>, StoreError>;
 
-    /// Takes the changes into the open transaction, so that [`Self::get`] and [`Self::find`] see them. They
-    /// may be put into another order.
+    /// Takes the changes into the open transaction, so that [`Self::get`] and [`Self::find`] see them.
     ///
     /// # Errors
     /// If the store cannot be written, or a real is not a number. The transaction must then be rolled
     /// back; until then commits are refused.
-    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError>;
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
 
     /// Takes what becomes of dead letters and held events into the open transaction.
     ///

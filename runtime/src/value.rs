@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 mod packed;
 
-pub use packed::{Packed, PackedKey, fields};
+pub use packed::{Packed, compare, fetch, fields};
 
 /// One column of one row. JSON columns hold [`Value::Text`].
 #[derive(Debug, Clone)]

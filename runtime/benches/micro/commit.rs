@@ -7,7 +7,7 @@ use divan::counter::ItemsCount;
 use foldline::changes::{Change, Changes};
 use foldline::store::sqlite::SqliteStore;
 use foldline::store::{Checkpoint, ReadModelStore};
-use foldline::value::{Row, Value};
+use foldline::value::{Packed, Row, Value};
 
 use crate::guest::order_summary;
 
@@ -25,8 +25,8 @@ fn puts(numbers: impl Iterator<Item = usize>, version: i64) -> Changes {
         changes.push(
             0,
             Change {
-                key: row[..1].into(),
-                row: Some(row.into()),
+                key: &Packed::from(&row[..1]),
+                row: Some(&Packed::from(&row)),
                 keeps_indexes: version > 1,
             },
         );
@@ -57,11 +57,11 @@ impl Writer {
         let definition = order_summary().definition;
         let store = SqliteStore::create(file, &definition, "0123abcd").unwrap();
         let mut writer = Self { store, commits: 0 };
-        writer.commit(&mut puts(0..ROWS, 1));
+        writer.commit(&puts(0..ROWS, 1));
         writer
     }
 
-    fn commit(&mut self, changes: &mut Changes) {
+    fn commit(&mut self, changes: &Changes) {
         self.commits += 1;
         let next = Checkpoint {
             stream: "ORDERS".into(),
@@ -91,5 +91,5 @@ fn commit_1000_rows_apart_by(bencher: Bencher<'_, '_>, apart: usize) {
             let numbers = (0..COMMIT).map(|i| (first + i * apart) % ROWS);
             puts(numbers, version)
         })
-        .bench_local_values(|mut changes| writer.commit(&mut changes));
+        .bench_local_values(|changes| writer.commit(&changes));
 }

@@ -1,5 +1,7 @@
 //! The host's side of the `read-model` interface: everything a guest asks is checked here.
 
+use std::sync::Arc;
+
 use foldline_row::{Field, Fields, Malformed};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
@@ -26,8 +28,8 @@ type Sent = WasmList<u8>;
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut read_model = linker.instance(READ_MODEL)?;
     read_model.func_wrap("get", |guest: Guest<'_>, (table, key): (u32, Sent)| {
-        let row = receive(guest, table, &key, |state, key| state.read(table, key))?;
-        Ok((row.map(Packed::into_bytes),))
+        let row = receive(guest, table, &key, |state, key| state.lend(table, key))?;
+        Ok((row,))
     })?;
     read_model.func_wrap("find", |guest: Guest<'_>, sent: (u32, u32, Sent, u32)| {
         let (table, index, key, limit) = sent;
@@ -76,10 +78,22 @@ impl GuestState {
         })
     }
 
-    fn read(&mut self, table: u32, key: &[u8]) -> Result<Option<Packed>, GuestFault> {
+    fn read(&mut self, table: u32, key: &[u8]) -> Result<Option<&[u8]>, GuestFault> {
         let session = self.session()?;
         check_key(table_of(session, table)?, key)?;
         Ok(session.get(table as usize, key)?)
+    }
+
+    /// The same, copied: wasmtime wants a value of its own. The memory is that of the last row, which wasmtime has let
+    /// go of by now.
+    fn lend(&mut self, table: u32, key: &[u8]) -> Result<Option<Arc<Vec<u8>>>, GuestFault> {
+        let mut lent = self.lent.take().unwrap_or_default();
+        let memory = Arc::make_mut(&mut lent);
+        memory.clear();
+        let row = self.read(table, key)?;
+        let found = row.map(|row| memory.extend_from_slice(row)).is_some();
+        self.lent = Some(Arc::clone(&lent));
+        Ok(found.then_some(lent))
     }
 
     fn search(
@@ -114,7 +128,7 @@ impl GuestState {
         let session = self.session()?;
         check_row(table_of(session, table)?, row)?;
         count(session, row.len(), &limits)?;
-        session.put(table as usize, &Packed::checked(row));
+        session.put(table as usize, row);
         Ok(())
     }
 

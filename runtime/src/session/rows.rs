@@ -7,20 +7,27 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 use foldline_row::Fields;
-use indexmap::IndexMap;
+use indexmap::IndexSet;
+use indexmap::set::MutableValues;
 
 use crate::changes::{Change, Changes};
 use crate::definition::Table;
-use crate::value::{Packed, PackedKey};
+use crate::value::fields;
+
+mod entry;
+
+use entry::Entry;
+pub(super) use entry::Known;
 
 /// Ages that are told apart when room must be made: 0 is "used since the last sweep".
 const AGES: usize = 8;
 
-/// Memory of an entry with a short key, roughly: its slots in the table, of which some are always free.
-const ENTRY_OVERHEAD_BYTES: usize = 144;
+/// Memory of `before` that is kept for the next call, in bytes.
+const BEFORE_BYTES_KEPT: usize = 1 << 20;
 
-/// What a row's allocation adds to its bytes, roughly.
-const ROW_OVERHEAD_BYTES: usize = 32;
+/// Most memory that is asked for at once for the changes of a commit, in bytes: what they are thought to take may be far
+/// more than they do, where one key changes again and again.
+const ROOM_FOR_CHANGES: usize = 16 << 20;
 
 /// Rows of all tables, the least recently used dropped first.
 ///
@@ -34,29 +41,27 @@ pub(super) struct Rows {
     found: Option<Place>,
     bytes: usize,
     limit_bytes: usize,
-    /// Counts the takings: an entry with this number is in `dirty`.
-    round: u64,
     /// What is to be taken to the store next: entries that changed.
     dirty: Vec<Place>,
     /// What was taken into the store's open transaction.
     written: Vec<Place>,
     /// Those of them under which nothing stands any more.
     deleted: Vec<Place>,
-    /// Bytes of the rows in `dirty`, roughly.
+    /// Bytes of the changes in `dirty` with their keys, roughly; a key that changes again counts again.
     dirty_bytes: usize,
     /// The steps of the current call.
-    steps: Vec<(Place, Known)>,
+    steps: Vec<Step>,
+    /// The rows that stood there before these steps, one after the other.
+    before: Vec<u8>,
 }
 
-/// What is known of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Known {
-    /// This row stands there.
-    Row(Packed),
-    /// Nothing stands there.
-    Nothing,
-    /// The store has to be asked.
-    Unknown,
+/// One change of the current call: what was known of the place before.
+#[derive(Debug)]
+struct Step {
+    place: Place,
+    known: Known,
+    /// Where the row begins in `before`.
+    row: usize,
 }
 
 #[derive(Debug)]
@@ -64,36 +69,14 @@ pub(super) struct TableRows {
     complete: bool,
     /// Whether a column is part of a secondary index, up to the last one that is.
     indexed: Vec<bool>,
-    entries: IndexMap<PackedKey, Entry, RandomState>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    known: Known,
-    /// The last round in which it changed.
-    changed: u64,
-    /// Whether the row that the store holds has the same values in all secondary indexes. Found out when the row is
-    /// replaced: later, at the commit, the old one would have to come from memory once more.
-    keeps_indexes: bool,
-    /// Sweeps since it was last used.
-    age: u8,
+    entries: IndexSet<Entry, RandomState>,
 }
 
 /// Where an entry is. Holds until something is dropped, which happens only between two transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
+pub(super) struct Place {
     table: usize,
     entry: usize,
-}
-
-impl Known {
-    /// The row, where one is known.
-    pub(super) fn row(&self) -> Option<&Packed> {
-        match self {
-            Self::Row(row) => Some(row),
-            Self::Nothing | Self::Unknown => None,
-        }
-    }
 }
 
 impl Rows {
@@ -104,99 +87,134 @@ impl Rows {
             found: None,
             bytes: 0,
             limit_bytes,
-            round: 1,
             dirty: Vec::new(),
             written: Vec::new(),
             deleted: Vec::new(),
             dirty_bytes: 0,
             steps: Vec::new(),
+            before: Vec::new(),
         }
     }
 
-    /// What is known of `key`.
-    pub(super) fn get(&mut self, table: usize, key: &[u8]) -> Known {
+    /// What is known of `key`, and where its row is.
+    pub(super) fn look_up(&mut self, table: usize, key: &[u8]) -> (Known, Option<Place>) {
         let rows = &mut self.tables[table];
-        match rows.entries.get_full_mut(key) {
-            Some((entry, _, found)) => {
-                self.found = Some(Place { table, entry });
+        match rows.entries.get_full_mut2(key) {
+            Some((entry, found)) => {
                 found.age = 0;
-                found.known.clone()
+                self.found = Some(Place { table, entry });
+                (found.known, self.found)
             }
-            None => rows.unheard_of(),
+            None => (rows.unheard_of(), None),
         }
+    }
+
+    /// The row at `place`, where there is one.
+    pub(super) fn row(&self, place: Place) -> Option<&[u8]> {
+        self.tables[place.table]
+            .entries
+            .get_index(place.entry)?
+            .row()
     }
 
     /// Remembers what the store holds under a key that was [`Known::Unknown`].
-    pub(super) fn learn(&mut self, table: usize, key: &[u8], row: Option<Packed>) {
-        let known = row.map_or(Known::Nothing, Known::Row);
-        self.bytes += known_size(&known);
+    pub(super) fn learn(&mut self, table: usize, key: &[u8], row: Option<&[u8]>) -> Place {
         let entries = &mut self.tables[table].entries;
-        if let Some(entry) = entries.get_mut(key) {
-            entry.known = known;
-            return;
-        }
-        self.bytes += key_size(key);
-        entries.insert(PackedKey::checked(key), Entry::new(known));
+        let entry = match entries.get_full_mut2(key) {
+            Some((entry, there)) => {
+                self.bytes -= there.size();
+                there.replace(row);
+                self.bytes += there.size();
+                entry
+            }
+            None => {
+                let new = Entry::new(key, row);
+                self.bytes += new.size();
+                entries.insert_full(new).0
+            }
+        };
+        Place { table, entry }
     }
 
     /// Puts `row` under `key`, or deletes what stands there.
-    pub(super) fn set(&mut self, table: usize, key: &[u8], row: Option<Packed>) {
-        let known = row.map_or(Known::Nothing, Known::Row);
+    pub(super) fn set(&mut self, table: usize, key: &[u8], row: Option<&[u8]>) {
         let found = self.found.take().filter(|found| found.table == table);
-        let Some(entry) = self.tables[table].place(key, found) else {
-            return self.add(table, key, known);
-        };
         let rows = &mut self.tables[table];
-        let there = &mut rows.entries[entry];
+        let place = rows.place(key, found);
+        let there = place.and_then(|entry| Some((entry, rows.entries.get_index_mut2(entry)?)));
+        let Some((entry, there)) = there else {
+            return self.add(table, key, row);
+        };
         there.age = 0;
-        if there.known == known {
+        let before = there.row();
+        if there.known != Known::Unknown && before == row {
             return;
         }
-        let keeps_indexes = same_in_indexes(&rows.indexed, &there.known, &known);
-        self.bytes = self.bytes + known_size(&known) - known_size(&there.known);
-        self.dirty_bytes += known_size(&known);
-        let before = std::mem::replace(&mut there.known, known);
         let place = Place { table, entry };
-        if there.changed == self.round {
+        self.steps.push(Step {
+            place,
+            known: there.known,
+            row: self.before.len(),
+        });
+        self.before.extend_from_slice(before.unwrap_or_default());
+        let keeps_indexes = same_in_indexes(&rows.indexed, before, row);
+        if there.changed {
             there.keeps_indexes &= keeps_indexes;
         } else {
-            (there.changed, there.keeps_indexes) = (self.round, keeps_indexes);
+            (there.changed, there.keeps_indexes) = (true, keeps_indexes);
             self.dirty.push(place);
         }
-        self.steps.push((place, before));
+        self.bytes -= there.size();
+        there.replace(row);
+        self.bytes += there.size();
+        self.dirty_bytes += there.change_bytes();
     }
 
     /// The same where there is no entry yet.
-    fn add(&mut self, table: usize, key: &[u8], known: Known) {
+    fn add(&mut self, table: usize, key: &[u8], row: Option<&[u8]>) {
         let rows = &mut self.tables[table];
         let before = rows.unheard_of();
-        if known == before {
+        if before == Known::Nothing && row.is_none() {
             return;
         }
-        let bytes = known_size(&known);
-        self.bytes += key_size(key) + bytes;
-        self.dirty_bytes += bytes;
-        let entry = Entry {
-            changed: self.round,
-            ..Entry::new(known)
-        };
-        let (entry, _) = rows.entries.insert_full(PackedKey::checked(key), entry);
+        let mut new = Entry::new(key, row);
+        new.changed = true;
+        self.bytes += new.size();
+        self.dirty_bytes += new.change_bytes();
+        let (entry, _) = rows.entries.insert_full(new);
         let place = Place { table, entry };
         self.dirty.push(place);
-        self.steps.push((place, before));
+        self.steps.push(Step {
+            place,
+            known: before,
+            row: self.before.len(),
+        });
     }
 
     /// A new call begins: what was asked for before cannot be undone any more.
     pub(super) fn begin_call(&mut self) {
+        self.forget_steps();
+    }
+
+    fn forget_steps(&mut self) {
         self.steps.clear();
+        self.before.clear();
+        self.before.shrink_to(BEFORE_BYTES_KEPT);
     }
 
     /// Takes back what the current call asked for.
     pub(super) fn undo_call(&mut self) {
-        while let Some((place, before)) = self.steps.pop() {
-            let entry = &mut self.tables[place.table].entries[place.entry];
-            let undone = std::mem::replace(&mut entry.known, before);
-            self.bytes = self.bytes + known_size(&entry.known) - known_size(&undone);
+        while let Some(step) = self.steps.pop() {
+            let entries = &mut self.tables[step.place.table].entries;
+            // It is there: nothing is dropped while changes are pending.
+            if let Some(entry) = entries.get_index_mut2(step.place.entry) {
+                let row = &self.before[step.row..];
+                self.bytes -= entry.size();
+                entry.replace((step.known == Known::Row).then_some(row));
+                entry.known = step.known;
+                self.bytes += entry.size();
+            }
+            self.before.truncate(step.row);
         }
     }
 
@@ -205,7 +223,7 @@ impl Rows {
         self.dirty.is_empty()
     }
 
-    /// Bytes of changed rows that the store has not got yet, roughly.
+    /// Bytes of changes that the store has not got yet, with their keys, roughly.
     pub(super) fn dirty_bytes(&self) -> usize {
         self.dirty_bytes
     }
@@ -217,51 +235,50 @@ impl Rows {
 
     /// What changed since it was taken last, for the store's open transaction.
     pub(super) fn take(&mut self) -> Changes {
-        let mut changes = Changes::new(self.tables.len());
+        let room = self.dirty_bytes.min(ROOM_FOR_CHANGES);
+        let mut changes = Changes::with_room(self.tables.len(), room);
         for place in self.dirty.drain(..) {
             self.written.push(place);
-            let table = &self.tables[place.table];
-            // Both are there: nothing is dropped while changes are pending.
-            let Some((key, entry)) = table.entries.get_index(place.entry) else {
+            let entries = &mut self.tables[place.table].entries;
+            // It is there: nothing is dropped while changes are pending.
+            let Some(entry) = entries.get_index_mut2(place.entry) else {
                 continue;
             };
-            let row = match &entry.known {
-                Known::Row(row) => Some(row.clone()),
-                Known::Nothing => {
-                    self.deleted.push(place);
-                    None
-                }
+            entry.changed = false;
+            match entry.known {
+                Known::Row => {}
+                Known::Nothing => self.deleted.push(place),
                 // A failed call was the first to change it.
                 Known::Unknown => continue,
-            };
+            }
             let change = Change {
-                key: key.clone(),
-                row,
+                key: entry.key(),
+                row: entry.row(),
                 keeps_indexes: entry.keeps_indexes,
             };
             changes.push(place.table, change);
         }
         self.dirty_bytes = 0;
-        self.round += 1;
         changes
     }
 
     /// The store has rolled its transaction back: what it was given must be given again.
     pub(super) fn rolled_back(&mut self) {
         let places: HashSet<_> = self.written.drain(..).chain(self.dirty.drain(..)).collect();
-        self.round += 1;
         for place in places {
-            let entry = &mut self.tables[place.table].entries[place.entry];
-            (entry.changed, entry.keeps_indexes) = (self.round, false);
-            self.dirty_bytes += known_size(&entry.known);
-            self.dirty.push(place);
+            let entries = &mut self.tables[place.table].entries;
+            if let Some(entry) = entries.get_index_mut2(place.entry) {
+                (entry.changed, entry.keeps_indexes) = (true, false);
+                self.dirty_bytes += entry.change_bytes();
+                self.dirty.push(place);
+            }
         }
     }
 
     /// Everything that was taken is being committed: makes room where the limit was exceeded.
     pub(super) fn committed(&mut self) {
         debug_assert!(self.dirty.is_empty());
-        self.steps.clear();
+        self.forget_steps();
         self.written.clear();
         self.forget_deleted();
         if self.are_over_limit() {
@@ -279,9 +296,9 @@ impl Rows {
             let table = &mut self.tables[place.table];
             let entry = table.entries.get_index(place.entry);
             // It may stand there again since.
-            if table.complete && entry.is_some_and(|(_, entry)| entry.known == Known::Nothing) {
+            if table.complete && entry.is_some_and(|entry| entry.known == Known::Nothing) {
                 let removed = table.entries.swap_remove_index(place.entry);
-                self.bytes -= removed.map_or(0, |(key, _)| key_size(&key));
+                self.bytes -= removed.map_or(0, |entry| entry.size());
             }
         }
         self.deleted = places;
@@ -294,8 +311,8 @@ impl Rows {
         let bytes = &mut self.bytes;
         for table in &mut self.tables {
             let complete = &mut table.complete;
-            table.entries.retain(|key, entry| {
-                let (age, size) = (usize::from(entry.age), size(key, entry));
+            table.entries.retain2(|entry| {
+                let (age, size) = (usize::from(entry.age), entry.size());
                 let fits = age < cut || (age == cut && size <= room);
                 if !fits {
                     *bytes -= size;
@@ -313,8 +330,8 @@ impl Rows {
     /// left for that part.
     fn cut(&self, mut room: usize) -> (usize, usize) {
         let mut by_age = [0; AGES];
-        for (key, entry) in self.tables.iter().flat_map(|table| &table.entries) {
-            by_age[usize::from(entry.age)] += size(key, entry);
+        for entry in self.tables.iter().flat_map(|table| &table.entries) {
+            by_age[usize::from(entry.age)] += entry.size();
         }
         for (age, bytes) in by_age.into_iter().enumerate() {
             match room.checked_sub(bytes) {
@@ -336,7 +353,7 @@ impl TableRows {
         Self {
             complete,
             indexed,
-            entries: IndexMap::default(),
+            entries: IndexSet::default(),
         }
     }
 
@@ -344,7 +361,7 @@ impl TableRows {
     fn place(&self, key: &[u8], found: Option<Place>) -> Option<usize> {
         let found = found.map(|found| found.entry).filter(|&found| {
             let entry = self.entries.get_index(found);
-            entry.is_some_and(|(there, _)| **there == *key)
+            entry.is_some_and(|entry| entry.key() == key)
         });
         found.or_else(|| self.entries.get_index_of(key))
     }
@@ -354,17 +371,6 @@ impl TableRows {
         match self.complete {
             true => Known::Nothing,
             false => Known::Unknown,
-        }
-    }
-}
-
-impl Entry {
-    fn new(known: Known) -> Self {
-        Self {
-            known,
-            changed: 0,
-            keeps_indexes: false,
-            age: 0,
         }
     }
 }
@@ -387,24 +393,12 @@ pub(super) fn with_key<T>(table: &Table, row: &[u8], then: impl FnOnce(&[u8]) ->
 }
 
 /// Whether two rows stand at the same place in every secondary index; what is no row stands nowhere.
-fn same_in_indexes(indexed: &[bool], a: &Known, b: &Known) -> bool {
-    let (Known::Row(a), Known::Row(b)) = (a, b) else {
+fn same_in_indexes(indexed: &[bool], a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
+    let (Some(a), Some(b)) = (a, b) else {
         return false;
     };
-    let mut columns = indexed.iter().zip(a.fields().zip(b.fields()));
+    let mut columns = indexed.iter().zip(fields(a).zip(fields(b)));
     columns.all(|(indexed, (a, b))| !indexed || a == b)
-}
-
-fn size(key: &[u8], entry: &Entry) -> usize {
-    key_size(key) + known_size(&entry.known)
-}
-
-fn key_size(key: &[u8]) -> usize {
-    ENTRY_OVERHEAD_BYTES + PackedKey::heap_bytes(key)
-}
-
-fn known_size(known: &Known) -> usize {
-    known.row().map_or(0, |row| ROW_OVERHEAD_BYTES + row.len())
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl ReadModelStore for Gated {
     ) -> Result<Vec<Row>, StoreError> {
         self.store.find(table, index, key, limit)
     }
-    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         self.store.write(changes)
     }
     fn write_dead_letters(&mut self, changes: &[DeadLetterChange]) -> Result<(), StoreError> {

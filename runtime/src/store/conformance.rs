@@ -5,7 +5,7 @@ use super::{Checkpoint, FindLimit, ReadModelStore};
 use crate::changes::{Change, Changes};
 use crate::definition::{Column, ColumnType, Definition, EventKey, Table};
 use crate::event::Sequence;
-use crate::value::{Key, Row, Value};
+use crate::value::{Key, Packed, Row, Value};
 
 pub(super) mod commits;
 pub(super) mod dead_letters;
@@ -157,31 +157,38 @@ pub(super) fn at(sequence: Sequence, epoch: u64) -> Checkpoint {
     }
 }
 
-pub(super) fn put(table: usize, row: Row) -> Change {
-    let key = definition().tables[table].key_of(&row).into();
-    let row = Some(row.into());
-    Change {
-        key,
-        row,
-        keeps_indexes: false,
+impl Changes {
+    pub(super) fn put(&mut self, table: usize, row: &Row, keeps_indexes: bool) {
+        let key = Packed::from(definition().tables[table].key_of(row));
+        self.push(
+            table,
+            Change {
+                key: &key,
+                row: Some(&Packed::from(row)),
+                keeps_indexes,
+            },
+        );
     }
-}
 
-pub(super) fn delete(key: &Key) -> Change {
-    Change {
-        key: key.into(),
-        row: None,
-        keeps_indexes: false,
+    pub(super) fn delete(&mut self, table: usize, key: &Key) {
+        self.push(
+            table,
+            Change {
+                key: &Packed::from(key),
+                row: None,
+                keeps_indexes: false,
+            },
+        );
     }
 }
 
 pub(super) fn write(store: &mut impl ReadModelStore, table: usize, puts: &[Row], deletes: &[Key]) {
     let mut changes = Changes::new(definition().tables.len());
     for row in puts {
-        changes.push(table, put(table, row.clone()));
+        changes.put(table, row, false);
     }
     for key in deletes {
-        changes.push(table, delete(key));
+        changes.delete(table, key);
     }
-    store.write(&mut changes).unwrap();
+    store.write(&changes).unwrap();
 }

@@ -7,6 +7,7 @@ use foldline_row::Field;
 use super::Checkpoint;
 use crate::changes::Change;
 use crate::definition::Table;
+use crate::value::fields;
 
 /// Why a store could not do as asked. After any of them the writer reopens the store before it goes on.
 #[derive(Debug, thiserror::Error)]
@@ -227,10 +228,10 @@ fn shown(checkpoint: &Option<Checkpoint>) -> String {
 }
 
 /// Refuses reals that no store keeps.
-pub(super) fn refuse_nan(table: &Table, changes: &[Change]) -> Result<(), StoreError> {
-    for row in changes.iter().filter_map(|change| change.row.as_ref()) {
+pub(super) fn refuse_nan(table: &Table, changes: &[Change<'_>]) -> Result<(), StoreError> {
+    for row in changes.iter().filter_map(|change| change.row) {
         let nan = |field| matches!(field, Field::Real(real) if real.is_nan());
-        if let Some(column) = row.fields().position(nan) {
+        if let Some(column) = fields(row).position(nan) {
             return Err(StoreError::NotANumber {
                 table: table.name.clone(),
                 column: table.columns[column].name.clone(),

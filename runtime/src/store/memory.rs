@@ -8,7 +8,7 @@ use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::Changes;
 use crate::definition::{Definition, Table};
 use crate::event::{Event, Sequence};
-use crate::value::{Key, Packed, Row, Value, fields};
+use crate::value::{Key, Row, Value, fields};
 
 mod aside;
 
@@ -136,7 +136,7 @@ impl ReadModelStore for MemoryStore {
         limit.cut(found.into_values().cloned().map(Ok))
     }
 
-    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let Self {
             read_model,
             pending,
@@ -145,10 +145,11 @@ impl ReadModelStore for MemoryStore {
         } = self;
         for (i, table) in read_model.tables.iter().enumerate() {
             let sorted = changes.sorted(i);
-            super::error::refuse_nan(table, sorted).inspect_err(|_| *failed = true)?;
+            super::error::refuse_nan(table, &sorted).inspect_err(|_| *failed = true)?;
             let rows = sorted.iter().map(|change| {
-                let key = fields(&change.key).map(Value::from).collect();
-                (key, change.row.as_ref().map(Packed::values))
+                let key = fields(change.key).map(Value::from).collect();
+                let row = |row| fields(row).map(Value::from).collect();
+                (key, change.row.map(row))
             });
             pending[i].extend(rows);
         }

@@ -14,7 +14,7 @@ use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
 use crate::changes::{Change, Changes};
 use crate::definition::Definition;
 use crate::event::{Event, Sequence};
-use crate::value::{Packed, Row, Value};
+use crate::value::{Row, Value, fetch};
 
 mod checkpoint;
 pub mod compare;
@@ -111,12 +111,12 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn write_all(&self, changes: &mut Changes) -> Result<(), StoreError> {
+    fn write_all(&self, changes: &Changes) -> Result<(), StoreError> {
         self.begin().map_err(|e| self.error(e))?;
         for (i, table) in self.statements.iter().enumerate() {
             let sorted = changes.sorted(i);
-            super::error::refuse_nan(&table.table, sorted)?;
-            write_table(&self.connection, table, sorted).map_err(|e| self.error(e))?;
+            super::error::refuse_nan(&table.table, &sorted)?;
+            write_table(&self.connection, table, &sorted).map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl ReadModelStore for SqliteStore {
             .map_err(|e| self.error(e))
     }
 
-    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -322,19 +322,19 @@ fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Resu
 fn write_table(
     connection: &Connection,
     statements: &Statements,
-    changes: &[Change],
+    changes: &[Change<'_>],
 ) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&statements.put)?;
     let mut put_beside_indexes = connection.prepare_cached(&statements.put_beside_indexes)?;
     let mut delete = connection.prepare_cached(&statements.delete)?;
     for changes in changes.chunks(FETCHED_AHEAD) {
-        let rows = changes.iter().filter_map(|change| change.row.as_ref());
-        rows.for_each(Packed::fetch);
+        let rows = changes.iter().filter_map(|change| change.row);
+        rows.for_each(fetch);
         for change in changes {
-            let (statement, values) = match &change.row {
-                Some(row) if change.keeps_indexes => (&mut put_beside_indexes, &**row),
-                Some(row) => (&mut put, &**row),
-                None => (&mut delete, &*change.key),
+            let (statement, values) = match change.row {
+                Some(row) if change.keeps_indexes => (&mut put_beside_indexes, row),
+                Some(row) => (&mut put, row),
+                None => (&mut delete, change.key),
             };
             row::bind_packed(statement, values)?;
             statement.raw_execute()?;

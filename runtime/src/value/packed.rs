@@ -1,54 +1,33 @@
-//! Rows and keys as they are kept in memory: packed in one piece, in the bytes that cross the boundary.
+//! Rows and keys packed in one piece, in the bytes that cross the boundary.
 //!
-//! A row of eight values is one allocation instead of six, is compared and hashed as bytes, and goes to the
-//! guest and to the store without being made over.
+//! A row of eight values is one allocation instead of six, is compared and hashed as bytes, and is read value by value
+//! where it stands.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use foldline_row::{Field, Fields};
-use smallvec::SmallVec;
 
 use super::Value;
 
-/// A key of so many bytes needs no memory of its own: the text of a UUID does not, nor do two short texts.
-const KEY_BYTES_IN_PLACE: usize = 48;
-
-/// A row or a key whose bytes were checked. Cheap to clone; equal rows are equal bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Packed(Arc<[u8]>);
+/// A row or a key whose bytes were checked; equal rows are equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed(Vec<u8>);
 
 impl Packed {
     /// Takes bytes that hold whole values of one row, with no signed zero among them: the caller has looked.
     pub fn checked(row: &[u8]) -> Self {
-        Self(row.into())
+        Self(row.to_vec())
     }
 
-    /// The bytes, for the guest.
-    pub fn into_bytes(self) -> Arc<[u8]> {
+    /// The bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
-    }
-
-    /// Has the bytes brought into the processor's cache, without waiting for them.
-    pub fn fetch(&self) {
-        const CACHE_LINE: usize = 64;
-        let touched = self
-            .iter()
-            .step_by(CACHE_LINE)
-            .fold(0, |all, byte| all ^ byte);
-        std::hint::black_box(touched);
-    }
-
-    /// Its values, one by one.
-    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        fields(self)
     }
 
     /// Its values, owned.
     pub fn values(&self) -> Vec<Value> {
-        self.fields().map(Value::from).collect()
+        fields(self).map(Value::from).collect()
     }
 }
 
@@ -60,7 +39,7 @@ impl<T: AsRef<[Value]>> From<T> for Packed {
         for value in values.as_ref() {
             foldline_row::push(&mut row, without_sign_of_zero(value.into()));
         }
-        Self(row.into())
+        Self(row)
     }
 }
 
@@ -80,65 +59,21 @@ impl Deref for Packed {
     }
 }
 
-impl Borrow<[u8]> for Packed {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
+/// The order of two keys: that of their values, one after the other.
+pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    // No real number is part of a key; two that cannot be compared are equal only when their bytes are.
+    let ordered = fields(a).partial_cmp(fields(b));
+    ordered.unwrap_or_else(|| a.cmp(b))
 }
 
-/// A key that is kept beside others: a short one stands in place, because following a pointer to each key that is
-/// looked up or sorted costs more than the comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PackedKey(SmallVec<[u8; KEY_BYTES_IN_PLACE]>);
-
-impl PackedKey {
-    /// Takes bytes that hold whole values of one key: the caller has looked.
-    pub fn checked(key: &[u8]) -> Self {
-        Self(key.into())
-    }
-
-    /// Bytes of memory that it takes beside itself.
-    pub fn heap_bytes(key: &[u8]) -> usize {
-        match key.len() <= KEY_BYTES_IN_PLACE {
-            true => 0,
-            false => key.len(),
-        }
-    }
-}
-
-impl<T: AsRef<[Value]>> From<T> for PackedKey {
-    fn from(values: T) -> Self {
-        Self::checked(&Packed::from(values))
-    }
-}
-
-impl Deref for PackedKey {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Borrow<[u8]> for PackedKey {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// As the values compare, one after the other.
-impl Ord for PackedKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // No real number is part of a key; two that cannot be compared are equal only when their bytes are.
-        let ordered = fields(self).partial_cmp(fields(other));
-        ordered.unwrap_or_else(|| self.0.cmp(&other.0))
-    }
-}
-
-impl PartialOrd for PackedKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+/// Has bytes brought into the processor's cache, without waiting for them.
+pub fn fetch(bytes: &[u8]) {
+    const CACHE_LINE: usize = 64;
+    let touched = bytes
+        .iter()
+        .step_by(CACHE_LINE)
+        .fold(0, |all, byte| all ^ byte);
+    std::hint::black_box(touched);
 }
 
 /// The values of a row that was checked.
@@ -203,11 +138,10 @@ mod tests {
             vec![text(""), Value::Integer(7)],
             vec![text("b"), Value::Integer(1)],
         ];
-        let mut packed: Vec<_> = keys.iter().map(PackedKey::from).collect();
+        let mut packed: Vec<_> = keys.iter().map(Packed::from).collect();
         keys.sort();
-        packed.sort();
-        let values = |key: &PackedKey| fields(key).map(Value::from).collect();
-        let unpacked: Vec<Vec<_>> = packed.iter().map(values).collect();
+        packed.sort_by(|a, b| compare(a, b));
+        let unpacked: Vec<Vec<_>> = packed.iter().map(Packed::values).collect();
         assert_eq!(unpacked, keys);
     }
 }

@@ -202,7 +202,7 @@ impl Writer {
         } else {
             self.note(id)
         };
-        self.session().put(table, &row.clone().into());
+        self.session().put(table, &Packed::from(&row));
         self.now.rows[table].insert(id, row);
     }
 

@@ -34,7 +34,9 @@ impl GuestCalls {
     /// # Errors
     /// Why the guest would be stopped.
     pub fn get(&mut self, table: u32, key: &[u8]) -> Result<Option<Packed>, GuestFault> {
-        self.ask(table, key, |guest, key| guest.read(table, key))
+        self.ask(table, key, |guest, key| {
+            Ok(guest.read(table, key)?.map(Packed::checked))
+        })
     }
 
     /// The import `find`.

@@ -94,7 +94,7 @@ fn a_guest_sees_its_own_changes_at_once_by_key_and_by_index() {
     guest.remove(0, &key(2)).unwrap();
     assert_eq!(
         guest.read(0, &key(1)).unwrap(),
-        Some(note(1, "same").into())
+        Some(&*Packed::from(note(1, "same")))
     );
     assert_eq!(guest.read(0, &key(2)).unwrap(), None);
     let same = Packed::from([Value::Text("same".into())]);

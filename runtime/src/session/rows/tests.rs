@@ -1,16 +1,33 @@
 use super::*;
-use crate::value::Value;
+use crate::value::{Packed, Value};
 
 fn key(i: i64) -> Packed {
     Packed::from([Value::Integer(i)])
 }
 
-fn row(i: i64) -> Option<Packed> {
-    Some(key(i))
+fn entry_bytes() -> usize {
+    Entry::new(&key(0), Some(&key(0))).size()
 }
 
-fn entry_bytes() -> usize {
-    size(&key(0), &Entry::new(Known::Row(key(0))))
+impl Rows {
+    /// Puts a row of one integer under this key.
+    fn put(&mut self, id: i64, row: i64) {
+        self.set(0, &key(id), Some(&key(row)));
+    }
+
+    fn delete(&mut self, id: i64) {
+        self.set(0, &key(id), None);
+    }
+
+    fn known(&mut self, id: i64) -> Known {
+        self.look_up(0, &key(id)).0
+    }
+}
+
+/// The rows that are taken, in the order of their keys.
+fn taken(changes: &Changes) -> Vec<Option<&[u8]>> {
+    let sorted = changes.sorted(0);
+    sorted.iter().map(|change| change.row).collect()
 }
 
 /// One table with room for `bytes`; its rows are two integers at most, the second of them in an index.
@@ -18,7 +35,7 @@ fn table(complete: bool, bytes: usize) -> Rows {
     let table = TableRows {
         complete,
         indexed: vec![false, true],
-        entries: IndexMap::default(),
+        entries: IndexSet::default(),
     };
     Rows::new(vec![table], bytes)
 }
@@ -36,39 +53,38 @@ fn commit(rows: &mut Rows) -> Changes {
 
 /// Commits rows whose only column is their key.
 fn fill(rows: &mut Rows, keys: std::ops::Range<i64>) {
-    keys.for_each(|i| rows.set(0, &key(i), row(i)));
+    keys.for_each(|i| rows.put(i, i));
     commit(rows);
 }
 
 fn known(rows: &mut Rows, keys: std::ops::Range<i64>) -> usize {
-    keys.filter(|&i| matches!(rows.get(0, &key(i)), Known::Row(_)))
-        .count()
+    keys.filter(|&i| rows.known(i) == Known::Row).count()
 }
 
 fn counted(rows: &Rows) -> usize {
     let entries = rows.tables.iter().flat_map(|table| &table.entries);
-    entries.map(|(key, entry)| size(key, entry)).sum()
+    entries.map(Entry::size).sum()
 }
 
 #[test]
 fn what_is_not_there_is_absent_until_something_was_dropped() {
     let mut rows = rows(100);
     fill(&mut rows, 0..100);
-    rows.set(0, &key(7), None);
-    assert_eq!(rows.get(0, &key(7)), Known::Nothing);
+    rows.delete(7);
+    assert_eq!(rows.known(7), Known::Nothing);
     commit(&mut rows);
-    assert_eq!(rows.get(0, &key(7)), Known::Nothing);
-    assert_eq!(rows.get(0, &key(500)), Known::Nothing);
+    assert_eq!(rows.known(7), Known::Nothing);
+    assert_eq!(rows.known(500), Known::Nothing);
     fill(&mut rows, 100..102);
-    assert_eq!(rows.get(0, &key(500)), Known::Unknown);
+    assert_eq!(rows.known(500), Known::Unknown);
 }
 
 #[test]
 fn a_table_that_had_rows_is_not_complete_and_remembers_what_is_absent() {
     let mut rows = table(false, 1_000_000);
-    assert_eq!(rows.get(0, &key(1)), Known::Unknown);
+    assert_eq!(rows.known(1), Known::Unknown);
     rows.learn(0, &key(1), None);
-    assert_eq!(rows.get(0, &key(1)), Known::Nothing);
+    assert_eq!(rows.known(1), Known::Nothing);
 }
 
 #[test]
@@ -76,8 +92,8 @@ fn the_limit_holds_after_each_commit_and_the_bytes_are_counted_right() {
     let mut rows = rows(100);
     for round in 0..20 {
         fill(&mut rows, round * 50..round * 50 + 90);
-        rows.set(0, &key(round), None);
-        rows.set(0, &key(round + 1), row(5));
+        rows.delete(round);
+        rows.put(round + 1, 5);
         rows.undo_call();
         rows.learn(0, &key(-round - 1), None);
         assert_eq!(rows.bytes, counted(&rows));
@@ -112,20 +128,18 @@ fn a_row_larger_than_the_limit_is_not_kept_after_its_commit() {
     let mut rows = rows(0);
     fill(&mut rows, 0..3);
     assert_eq!((known(&mut rows, 0..3), rows.bytes), (0, 0));
-    assert_eq!(rows.get(0, &key(1)), Known::Unknown);
+    assert_eq!(rows.known(1), Known::Unknown);
 }
 
 #[test]
 fn a_key_is_taken_once_with_its_last_row() {
     let mut rows = rows(100);
     fill(&mut rows, 0..1);
-    rows.set(0, &key(0), None);
-    rows.set(0, &key(0), row(1));
-    let mut changes = rows.take();
-    assert_eq!(changes.sorted(0)[0].row, row(1));
-    assert_eq!(changes.len(), 1);
+    rows.delete(0);
+    rows.put(0, 1);
+    assert_eq!(taken(&rows.take()), [Some(&*key(1))]);
     // Taken for the open transaction only: what changes again is taken again.
-    rows.set(0, &key(0), row(2));
+    rows.put(0, 2);
     assert_eq!(commit(&mut rows).len(), 1);
     assert_eq!(commit(&mut rows).len(), 0);
 }
@@ -134,8 +148,8 @@ fn a_key_is_taken_once_with_its_last_row() {
 fn a_row_that_is_put_as_it_was_is_no_change() {
     let mut rows = rows(100);
     fill(&mut rows, 0..1);
-    rows.set(0, &key(0), row(0));
-    rows.set(0, &key(1), None);
+    rows.put(0, 0);
+    rows.delete(1);
     assert!(commit(&mut rows).is_empty());
     assert_eq!(rows.tables[0].entries.len(), 1);
 }
@@ -145,11 +159,11 @@ fn indexes_are_kept_only_where_every_row_since_the_last_commit_had_the_same_valu
     let pair = |a: i64, b: i64| Some(Packed::from([Value::Integer(a), Value::Integer(b)]));
     let keeps = |steps: &[Option<Packed>]| {
         let mut rows = rows(100);
-        rows.set(0, &key(1), pair(0, 7));
+        rows.set(0, &key(1), pair(0, 7).as_deref());
         assert!(!commit(&mut rows).sorted(0)[0].keeps_indexes, "a new row");
         steps
             .iter()
-            .for_each(|row| rows.set(0, &key(1), row.clone()));
+            .for_each(|row| rows.set(0, &key(1), row.as_deref()));
         commit(&mut rows).sorted(0)[0].keeps_indexes
     };
     assert!(keeps(&[pair(1, 7)]));
@@ -164,40 +178,35 @@ fn indexes_are_kept_only_where_every_row_since_the_last_commit_had_the_same_valu
 #[test]
 fn nothing_is_known_of_the_indexes_of_a_row_that_the_store_was_not_asked_for() {
     let mut rows = table(false, 1_000_000);
-    rows.set(0, &key(1), row(1));
-    rows.set(0, &key(1), row(2));
+    rows.put(1, 1);
+    rows.put(1, 2);
     assert!(!commit(&mut rows).sorted(0)[0].keeps_indexes);
 }
 
 #[test]
 fn a_failed_call_is_undone_and_what_came_before_it_is_taken() {
     let mut rows = table(false, 1_000_000);
-    rows.set(0, &key(1), row(10));
+    rows.put(1, 10);
     rows.begin_call();
-    rows.set(0, &key(1), row(11));
-    rows.set(0, &key(1), None);
-    rows.set(0, &key(2), row(20));
+    rows.put(1, 11);
+    rows.delete(1);
+    rows.put(2, 20);
     rows.undo_call();
-    assert_eq!(rows.get(0, &key(1)).row(), row(10).as_ref());
-    assert_eq!(rows.get(0, &key(2)), Known::Unknown);
-    let mut changes = commit(&mut rows);
-    assert_eq!(changes.sorted(0)[0].row, row(10));
-    assert_eq!(changes.len(), 1);
+    let (_, place) = rows.look_up(0, &key(1));
+    assert_eq!(rows.row(place.unwrap()), Some(&*key(10)));
+    assert_eq!(rows.known(2), Known::Unknown);
+    assert_eq!(taken(&commit(&mut rows)), [Some(&*key(10))]);
 }
 
 #[test]
 fn what_a_rolled_back_transaction_held_is_taken_again_without_trust_in_what_was_there() {
     let mut rows = rows(100);
-    rows.set(0, &key(1), row(10));
+    rows.put(1, 10);
     rows.take();
-    rows.set(0, &key(1), row(11));
-    rows.set(0, &key(2), row(20));
+    rows.put(1, 11);
+    rows.put(2, 20);
     rows.rolled_back();
-    let mut changes = commit(&mut rows);
-    let taken: Vec<_> = changes
-        .sorted(0)
-        .iter()
-        .map(|change| (change.row.clone(), change.keeps_indexes))
-        .collect();
-    assert_eq!(taken, [(row(11), false), (row(20), false)]);
+    let changes = commit(&mut rows);
+    assert_eq!(taken(&changes), [Some(&*key(11)), Some(&*key(20))]);
+    assert!(changes.sorted(0).iter().all(|change| !change.keeps_indexes));
 }

@@ -33,7 +33,7 @@ pub(in crate::store) fn rows_and_checkpoint_come_back_together<M: ReadModel>() {
 
 pub(in crate::store) fn a_checkpoint_moves_without_rows<M: ReadModel>() {
     let (read_model, mut store) = with_one_commit::<M>();
-    store.write(&mut Changes::new(3)).unwrap();
+    store.write(&Changes::new(3)).unwrap();
     for sequence in 2..=4 {
         store.commit(&at(sequence, 1)).unwrap();
     }
@@ -141,14 +141,14 @@ fn not_a_number() -> Changes {
     let mut row = noted("b", "");
     row[3] = Value::Real(f64::NAN);
     let mut changes = Changes::new(3);
-    changes.push(ORDER, delete(&vec![text("a")]));
-    changes.push(ORDER, put(ORDER, row));
+    changes.delete(ORDER, &vec![text("a")]);
+    changes.put(ORDER, &row, false);
     changes
 }
 
 pub(in crate::store) fn a_real_that_is_no_number_is_refused_by_name<M: ReadModel>() {
     let (_read_model, mut store) = with_one_commit::<M>();
-    let refused = store.write(&mut not_a_number()).unwrap_err();
+    let refused = store.write(&not_a_number()).unwrap_err();
     assert!(
         refused.to_string().contains("column order.real"),
         "{refused}"
@@ -157,7 +157,7 @@ pub(in crate::store) fn a_real_that_is_no_number_is_refused_by_name<M: ReadModel
 
 pub(in crate::store) fn after_a_failed_write_only_a_rollback_helps<M: ReadModel>() {
     let (_read_model, mut store) = with_one_commit::<M>();
-    store.write(&mut not_a_number()).unwrap_err();
+    store.write(&not_a_number()).unwrap_err();
     write(&mut store, ORDER, &[noted("c", "")], &[]);
     let refused = store.commit(&at(2, 1));
     assert!(matches!(refused, Err(StoreError::RollBackFirst)));

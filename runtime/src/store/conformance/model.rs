@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::session::Session;
-use crate::value::Packed;
+use crate::value::{Packed, fields};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -97,7 +97,7 @@ impl<M: ReadModel<Store: 'static>> Run<M> {
         match step {
             Step::Put(row) => {
                 self.current.insert(row[..1].to_vec(), row.clone());
-                self.session().put(ORDER, &row.into());
+                self.session().put(ORDER, &Packed::from(row));
             }
             Step::Delete(key) => {
                 self.current.remove(&key);
@@ -123,7 +123,7 @@ impl<M: ReadModel<Store: 'static>> Run<M> {
 
     fn get(&mut self, key: &Key) {
         let found = self.session().get(ORDER, &Packed::from(key)).unwrap();
-        let found = found.as_ref().map(Packed::values);
+        let found = found.map(|row| fields(row).map(Value::from).collect());
         assert_eq!(found.as_ref(), self.current.get(key), "{key:?}");
     }
 

@@ -263,14 +263,8 @@ pub(in crate::store) fn a_row_that_keeps_its_place_in_the_indexes_is_found_there
     for (sequence, row) in (1..).zip(rows) {
         let mut changes = Changes::new(3);
         let keeps_indexes = row == same_in_indexes;
-        changes.push(
-            ORDER,
-            Change {
-                keeps_indexes,
-                ..put(ORDER, row.clone())
-            },
-        );
-        store.write(&mut changes).unwrap();
+        changes.put(ORDER, &row, keeps_indexes);
+        store.write(&changes).unwrap();
         store.commit(&at(sequence, 1)).unwrap();
         assert_eq!(store.get(ORDER, &[text("a")]).unwrap(), Some(row.clone()));
         for note in ["x", "y"].map(text) {
