@@ -21,8 +21,6 @@ pub struct GuestState {
     name: Arc<str>,
     /// What the guest sent last, kept for its memory: one row at most.
     pub(super) received: Vec<u8>,
-    /// The row the guest got last, for the same reason.
-    pub(super) lent: Option<Arc<Vec<u8>>>,
     log_lines: usize,
     /// The lines of this call that were not dropped.
     logged: Vec<String>,
@@ -47,7 +45,6 @@ impl GuestState {
             session: None,
             name,
             received: Vec::new(),
-            lent: None,
             log_lines: 0,
             logged: Vec::new(),
             last_error: None,

@@ -1,7 +1,5 @@
 //! The host's side of the `read-model` interface: everything a guest asks is checked here.
 
-use std::sync::Arc;
-
 use foldline_row::{Field, Fields, Malformed};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
@@ -28,7 +26,9 @@ type Sent = WasmList<u8>;
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut read_model = linker.instance(READ_MODEL)?;
     read_model.func_wrap("get", |guest: Guest<'_>, (table, key): (u32, Sent)| {
-        let row = receive(guest, table, &key, |state, key| state.lend(table, key))?;
+        let row = receive(guest, table, &key, |state, key| {
+            Ok(state.read(table, key)?.map(<[u8]>::to_vec))
+        })?;
         Ok((row,))
     })?;
     read_model.func_wrap("find", |guest: Guest<'_>, sent: (u32, u32, Sent, u32)| {
@@ -82,18 +82,6 @@ impl GuestState {
         let session = self.session()?;
         check_key(table_of(session, table)?, key)?;
         Ok(session.get(table as usize, key)?)
-    }
-
-    /// The same, copied: wasmtime wants a value of its own. The memory is that of the last row, which wasmtime has let
-    /// go of by now.
-    fn lend(&mut self, table: u32, key: &[u8]) -> Result<Option<Arc<Vec<u8>>>, GuestFault> {
-        let mut lent = self.lent.take().unwrap_or_default();
-        let memory = Arc::make_mut(&mut lent);
-        memory.clear();
-        let row = self.read(table, key)?;
-        let found = row.map(|row| memory.extend_from_slice(row)).is_some();
-        self.lent = Some(Arc::clone(&lent));
-        Ok(found.then_some(lent))
     }
 
     fn search(
