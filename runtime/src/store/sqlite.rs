@@ -274,7 +274,7 @@ impl ReadModelStore for SqliteStore {
             return Ok(());
         }
         let built = self.begin();
-        let built = built.and_then(|()| self.connection.execute_batch(&self.create_indexes));
+        let built = built.and_then(|()| file::make_indexes(&self.connection, &self.create_indexes));
         built.map_err(|e| self.error(e))?;
         self.has_indexes = true;
         Ok(())

@@ -123,6 +123,22 @@ fn indexes_wait_until_they_are_due_and_come_back_after_a_rollback() {
 }
 
 #[test]
+fn the_page_cache_is_as_large_as_before_once_indexes_were_made_or_could_not_be() {
+    let file = TestFile::create(&definition());
+    let store = file.open();
+    let pages = || {
+        store
+            .connection
+            .pragma_query_value(None, "cache_size", |row| row.get::<_, i64>(0))
+    };
+    let before = pages().unwrap();
+    file::make_indexes(&store.connection, &store.create_indexes).unwrap();
+    assert_eq!(pages(), Ok(before));
+    file::make_indexes(&store.connection, "CREATE INDEX no ON nothing (at_all)").unwrap_err();
+    assert_eq!(pages(), Ok(before));
+}
+
+#[test]
 fn indexes_that_would_share_a_name_get_numbers() {
     let mut definition = definition();
     let order = &mut definition.tables[ORDER];
