@@ -57,6 +57,8 @@ pub struct SqliteStore {
     create_indexes: String,
     /// Whether they are known to be there, committed or in the open transaction.
     has_indexes: bool,
+    /// Whether there is none, so that rows can be put more cheaply.
+    has_no_indexes: bool,
     /// A write failed, so the open transaction holds only a part of what was asked for.
     failed: bool,
 }
@@ -82,6 +84,7 @@ impl SqliteStore {
         let statements: Vec<_> = definition.tables.iter().map(Statements::new).collect();
         let error = |e| StoreError::sqlite(path, e);
         prepare(&connection, &statements).map_err(error)?;
+        let has_no_indexes = !file::has_indexes(&connection).map_err(error)?;
         let checkpoint = checkpoint::take_over(&mut connection).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
@@ -92,6 +95,7 @@ impl SqliteStore {
             checkpoint,
             create_indexes: schema::create_indexes(definition),
             has_indexes: false,
+            has_no_indexes,
             statements,
             failed: false,
         })
@@ -116,7 +120,9 @@ impl SqliteStore {
         for (i, table) in self.statements.iter().enumerate() {
             let sorted = changes.sorted(i);
             super::error::refuse_nan(&table.table, &sorted)?;
-            write_table(&self.connection, table, &sorted).map_err(|e| self.error(e))?;
+            let has_no_indexes = self.has_no_indexes || table.table.indexes.is_empty();
+            write_table(&self.connection, table, has_no_indexes, &sorted)
+                .map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -276,7 +282,7 @@ impl ReadModelStore for SqliteStore {
         let built = self.begin();
         let built = built.and_then(|()| file::make_indexes(&self.connection, &self.create_indexes));
         built.map_err(|e| self.error(e))?;
-        self.has_indexes = true;
+        (self.has_indexes, self.has_no_indexes) = (true, false);
         Ok(())
     }
 
@@ -322,9 +328,11 @@ fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Resu
 fn write_table(
     connection: &Connection,
     statements: &Statements,
+    has_no_indexes: bool,
     changes: &[Change<'_>],
 ) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&statements.put)?;
+    let mut put_without_indexes = connection.prepare_cached(&statements.put_without_indexes)?;
     let mut put_beside_indexes = connection.prepare_cached(&statements.put_beside_indexes)?;
     let mut delete = connection.prepare_cached(&statements.delete)?;
     for changes in changes.chunks(FETCHED_AHEAD) {
@@ -332,6 +340,7 @@ fn write_table(
         rows.for_each(fetch);
         for change in changes {
             let (statement, values) = match change.row {
+                Some(row) if has_no_indexes => (&mut put_without_indexes, row),
                 Some(row) if change.keeps_indexes => (&mut put_beside_indexes, row),
                 Some(row) => (&mut put, row),
                 None => (&mut delete, change.key),

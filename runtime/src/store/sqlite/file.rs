@@ -137,6 +137,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
 }
 
+/// Whether any table of the definition has a secondary index: what SQLite makes for a primary key has no SQL, and only
+/// tables of ours begin with an underscore.
+pub(super) fn has_indexes(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema
+               WHERE type = 'index' AND sql IS NOT NULL AND substr(tbl_name, 1, 1) <> '_'";
+    connection.prepare(sql)?.exists([])
+}
+
 /// Runs the SQL that makes indexes, with fewer pages than usual; those are back afterwards, however it ends.
 pub(super) fn make_indexes(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -SORT_KIB)?;

@@ -123,6 +123,36 @@ fn indexes_wait_until_they_are_due_and_come_back_after_a_rollback() {
 }
 
 #[test]
+fn rows_are_put_the_cheap_way_until_there_is_an_index() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open();
+    assert!(store.has_no_indexes);
+    store.build_indexes().unwrap();
+    assert!(!store.has_no_indexes);
+    store.commit(&at(1, 1)).unwrap();
+    drop(store);
+    assert!(!file.open().has_no_indexes);
+}
+
+/// `REPLACE` deletes the old row first unless SQLite sees that it need not, and only then it pays.
+#[test]
+fn the_cheap_way_deletes_nothing() {
+    let file = TestFile::create(&definition());
+    let mut store = file.open();
+    let deletes = |store: &SqliteStore| {
+        let sql = format!("EXPLAIN {}", store.statements[ORDER].put_without_indexes);
+        let mut explain = store.connection.prepare(&sql).unwrap();
+        let steps = explain
+            .raw_query()
+            .mapped(|row| row.get::<_, String>("opcode"));
+        steps.map(Result::unwrap).any(|step| step == "Delete")
+    };
+    assert!(!deletes(&store));
+    store.build_indexes().unwrap();
+    assert!(deletes(&store));
+}
+
+#[test]
 fn the_page_cache_is_as_large_as_before_once_indexes_were_made_or_could_not_be() {
     let file = TestFile::create(&definition());
     let store = file.open();
