@@ -51,7 +51,7 @@ pub struct Config {
 
 /// `[modules]`: where the projections are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [modules]")]
 pub struct Modules {
     /// Every `.wasm` file in this folder is a projection module.
     pub dir: PathBuf,
@@ -59,7 +59,7 @@ pub struct Modules {
 
 /// `[store]`: where the read models are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [store]")]
 pub struct Store {
     /// The data folder. One host at a time uses it.
     pub dir: PathBuf,
@@ -75,7 +75,7 @@ pub struct Store {
 
 /// `[http]`: where queries are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [http]")]
 pub struct Http {
     /// Address and port; port 0 takes a free one.
     #[serde(deserialize_with = "parse::listen")]
@@ -87,7 +87,7 @@ pub struct Http {
 /// `[limits]`: what one module may use. A breach names the projection, the limit, the value and the sequence,
 /// and touches no other projection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [limits]")]
 pub struct Limits {
     /// MiB of a module file.
     pub module_mib: usize,
@@ -118,7 +118,7 @@ pub struct Limits {
 /// `[recovery]`: how a projection that stopped is started again, and how much may be set aside of events that it cannot
 /// apply. The wait doubles from the smallest to the largest, with jitter, and falls back once it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [recovery]")]
 pub struct Recovery {
     /// Milliseconds before the first restart.
     pub restart_min_ms: u64,
@@ -138,7 +138,7 @@ pub struct Recovery {
 
 /// `[host]`: the process itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [host]")]
 pub struct Host {
     /// Milliseconds that commits and requests under way get to end when the host is stopped.
     pub drain_ms: u64,
@@ -146,7 +146,7 @@ pub struct Host {
 
 /// `[log]`: what is written to stderr.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [log]")]
 pub struct Log {
     /// For people or for programs.
     pub format: LogFormat,
@@ -182,7 +182,11 @@ pub enum LogLevel {
 
 /// `[projection.NAME]`: what is different for one projection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a table of the projection's own, as [projection.orders]"
+)]
 pub struct Projection {
     /// The stream to read; found by the projection's subjects when none is named.
     pub stream: Option<String>,

@@ -28,7 +28,7 @@ pub(super) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 
 /// `[nats]`: where the events are, and as whom the host asks for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [nats]")]
 pub struct Nats {
     /// One server, or several of one cluster separated by commas; `tls://` asks for TLS. The default is
     /// `nats://127.0.0.1:4222`.

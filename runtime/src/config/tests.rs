@@ -198,6 +198,14 @@ fn values_of_the_wrong_kind_are_named_with_their_line() {
             "[projection.a]\nstart = 0",
             "line 2: invalid value: integer `0`",
         ),
+        (
+            "[projection]\ncommit_events = 5",
+            "line 2: invalid type: integer `5`, expected a table of the projection's own, as [projection.orders]",
+        ),
+        (
+            "store = '/data'",
+            "line 1: invalid type: string \"/data\", expected the table [store]",
+        ),
         ("[nats\nurl", "line 1:"),
     ] {
         let refusal = refusal(text);
