@@ -55,12 +55,20 @@ pub struct SqliteStore {
     statements: Vec<Statements>,
     checkpoint: Option<Checkpoint>,
     create_indexes: String,
-    /// Whether they are known to be there, committed or in the open transaction.
-    has_indexes: bool,
-    /// Whether there is none, so that rows can be put more cheaply.
-    has_no_indexes: bool,
+    indexes: Indexes,
     /// A write failed, so the open transaction holds only a part of what was asked for.
     failed: bool,
+}
+
+/// What is known of the secondary indexes, as of the open transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indexes {
+    /// There is none, so rows can be put more cheaply.
+    None,
+    /// Some may be there.
+    Unknown,
+    /// All are there.
+    Made,
 }
 
 impl SqliteStore {
@@ -84,7 +92,10 @@ impl SqliteStore {
         let statements: Vec<_> = definition.tables.iter().map(Statements::new).collect();
         let error = |e| StoreError::sqlite(path, e);
         prepare(&connection, &statements).map_err(error)?;
-        let has_no_indexes = !file::has_indexes(&connection).map_err(error)?;
+        let indexes = match file::has_indexes(&connection).map_err(error)? {
+            true => Indexes::Unknown,
+            false => Indexes::None,
+        };
         let checkpoint = checkpoint::take_over(&mut connection).map_err(error)?;
         Ok(Self {
             path: path.to_owned(),
@@ -94,8 +105,7 @@ impl SqliteStore {
             connection,
             checkpoint,
             create_indexes: schema::create_indexes(definition),
-            has_indexes: false,
-            has_no_indexes,
+            indexes,
             statements,
             failed: false,
         })
@@ -120,9 +130,8 @@ impl SqliteStore {
         for (i, table) in self.statements.iter().enumerate() {
             let sorted = changes.sorted(i);
             super::error::refuse_nan(&table.table, &sorted)?;
-            let has_no_indexes = self.has_no_indexes || table.table.indexes.is_empty();
-            write_table(&self.connection, table, has_no_indexes, &sorted)
-                .map_err(|e| self.error(e))?;
+            let unindexed = self.indexes == Indexes::None || table.table.indexes.is_empty();
+            write_table(&self.connection, table, unindexed, &sorted).map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -276,13 +285,13 @@ impl ReadModelStore for SqliteStore {
     /// Filling an index at the end costs half of keeping it while the table is filled: entries then come in
     /// their order, and rows that move in the index meanwhile cost nothing.
     fn build_indexes(&mut self) -> Result<(), StoreError> {
-        if self.has_indexes {
+        if self.indexes == Indexes::Made {
             return Ok(());
         }
         let built = self.begin();
         let built = built.and_then(|()| file::make_indexes(&self.connection, &self.create_indexes));
         built.map_err(|e| self.error(e))?;
-        (self.has_indexes, self.has_no_indexes) = (true, false);
+        self.indexes = Indexes::Made;
         Ok(())
     }
 
@@ -306,7 +315,9 @@ impl ReadModelStore for SqliteStore {
 
     fn rollback(&mut self) -> Result<(), StoreError> {
         self.failed = false;
-        self.has_indexes = false;
+        if self.indexes == Indexes::Made {
+            self.indexes = Indexes::Unknown;
+        }
         // On some errors SQLite has rolled back by itself.
         if self.connection.is_autocommit() {
             return Ok(());
@@ -328,7 +339,7 @@ fn prepare(connection: &Connection, statements: &[Statements]) -> rusqlite::Resu
 fn write_table(
     connection: &Connection,
     statements: &Statements,
-    has_no_indexes: bool,
+    unindexed: bool,
     changes: &[Change<'_>],
 ) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&statements.put)?;
@@ -340,7 +351,7 @@ fn write_table(
         rows.for_each(fetch);
         for change in changes {
             let (statement, values) = match change.row {
-                Some(row) if has_no_indexes => (&mut put_without_indexes, row),
+                Some(row) if unindexed => (&mut put_without_indexes, row),
                 Some(row) if change.keeps_indexes => (&mut put_beside_indexes, row),
                 Some(row) => (&mut put, row),
                 None => (&mut delete, change.key),

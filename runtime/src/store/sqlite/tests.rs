@@ -126,12 +126,14 @@ fn indexes_wait_until_they_are_due_and_come_back_after_a_rollback() {
 fn rows_are_put_the_cheap_way_until_there_is_an_index() {
     let file = TestFile::create(&definition());
     let mut store = file.open();
-    assert!(store.has_no_indexes);
+    assert_eq!(store.indexes, Indexes::None);
+    store.rollback().unwrap();
+    assert_eq!(store.indexes, Indexes::None);
     store.build_indexes().unwrap();
-    assert!(!store.has_no_indexes);
     store.commit(&at(1, 1)).unwrap();
+    assert_eq!(store.indexes, Indexes::Made);
     drop(store);
-    assert!(!file.open().has_no_indexes);
+    assert_eq!(file.open().indexes, Indexes::Unknown);
 }
 
 /// `REPLACE` deletes the old row first unless SQLite sees that it need not, and only then it pays.
