@@ -42,6 +42,15 @@ fn read_without_a_gap(path: &Path, started: &AtomicBool, stop: &AtomicBool) {
     }
 }
 
+/// Ends the reads also where a commit fails: a test that went wrong must not go on for ever.
+struct StopReads<'a>(&'a AtomicBool);
+
+impl Drop for StopReads<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn the_log_stays_bounded_while_reads_follow_each_other_without_a_gap() {
     let file = TestFile::create(&definition());
@@ -53,8 +62,8 @@ fn the_log_stays_bounded_while_reads_follow_each_other_without_a_gap() {
         while !started.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
+        let _stop = StopReads(&stop);
         let largest = (1..=100).map(|sequence| grow(&mut store, sequence)).max();
-        stop.store(true, Ordering::SeqCst);
         largest.unwrap()
     });
     // About 10 MB were written.
