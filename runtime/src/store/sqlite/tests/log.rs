@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 const LIMIT_BYTES: u64 = 1024 * 1024;
@@ -22,7 +24,7 @@ fn grow(store: &mut SqliteStore, sequence: u64) -> u64 {
 }
 
 /// Reads through two connections in turn, so that one of them always holds a snapshot.
-fn read_without_a_gap(path: &Path, started: &AtomicBool, stop: &AtomicBool) {
+fn read_without_a_gap(path: &Path, started: &AtomicBool, stop: &CancellationToken) {
     let connections = [
         Connection::open(path).unwrap(),
         Connection::open(path).unwrap(),
@@ -35,19 +37,10 @@ fn read_without_a_gap(path: &Path, started: &AtomicBool, stop: &AtomicBool) {
     begin(&connections[0]);
     started.store(true, Ordering::SeqCst);
     let mut turn = 0;
-    while !stop.load(Ordering::SeqCst) {
+    while !stop.is_cancelled() {
         begin(&connections[1 - turn]);
         connections[turn].execute_batch("COMMIT").unwrap();
         turn = 1 - turn;
-    }
-}
-
-/// Ends the reads also where a commit fails: a test that went wrong must not go on for ever.
-struct StopReads<'a>(&'a AtomicBool);
-
-impl Drop for StopReads<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -55,14 +48,15 @@ impl Drop for StopReads<'_> {
 fn the_log_stays_bounded_while_reads_follow_each_other_without_a_gap() {
     let file = TestFile::create(&definition());
     let mut store = open(&file);
-    let (started, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (started, stop) = (AtomicBool::new(false), CancellationToken::new());
     let path = file.path();
     let largest = std::thread::scope(|scope| {
         scope.spawn(|| read_without_a_gap(&path, &started, &stop));
         while !started.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
-        let _stop = StopReads(&stop);
+        // Also where a commit fails: a test that went wrong must not go on for ever.
+        let _stop = stop.clone().drop_guard();
         let largest = (1..=100).map(|sequence| grow(&mut store, sequence)).max();
         largest.unwrap()
     });
