@@ -12,12 +12,14 @@
 //! | [`session`] | rows in memory with what was asked for on top, and when they go to the store |
 //! | [`store`] | **seam**: rows and checkpoint in one commit (SQLite, or memory) |
 //! | [`projection`] | the loop that joins the above; what people see of it |
-//! | [`supervisor`] | one task per projection: start, restart, reload, drain |
-//! | [`query`] | HTTP over the committed read models |
+//! | [`catalog`] | which generations there are, and what state each is in |
+//! | [`supervisor`] | one loop over messages: modules that come and go, commands, runs that end |
+//! | [`query`] | HTTP over the committed read models, and the commands of operators |
+//! | [`config`], [`telemetry`] | the settings, and the log |
 //! | [`host`] | the only place that wires everything |
 //!
-//! Nothing on a later line calls back to an earlier one: the store does not know guests, a guest does not
-//! know NATS, and the query side only reads the store.
+//! Data goes down the table and nothing is called back: the store does not know guests, a guest does not know NATS, and
+//! the query side reads the store and hands commands to the supervisor.
 
 pub mod batch;
 pub mod catalog;

@@ -1,4 +1,4 @@
-//! Waiting for a condition, with an end. The only place that sleeps.
+//! Waiting for a condition, with an end.
 
 use std::time::{Duration, Instant};
 

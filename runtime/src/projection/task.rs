@@ -1,4 +1,4 @@
-//! The loop, and the only file that sees the whole line: batch → guest → changes → commit.
+//! The loop: batch → guest → changes → commit. Only this file and [`recovery`](super::recovery) see the whole line.
 //!
 //! It runs on a thread of its own, because a guest may compute for as long as its time limit allows.
 //! Stopping and reloading are looked at between two commits, never inside one.

@@ -1,7 +1,7 @@
 //! Dead letters: `/v1/projections/{name}/dead-letters`, of what is served, or with `?generation=N` of another generation.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::blocking::blocking;
 use super::commands::{parameters, problem};
-use super::read::failed;
+use super::read::{READ_TIME_MAX, failed};
 use super::target::{entry, not_open, segment};
 use super::{HttpProblem, QueryState};
 use crate::event::{Sequence, Timestamp};
@@ -26,9 +26,6 @@ use crate::supervisor::{Command, Outcome};
 
 /// Dead letters in one answer; `?after=SEQUENCE` asks for the next ones.
 const LIST_MAX: usize = 1_000;
-
-/// Time one read may take.
-const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// One dead letter in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,11 @@ use crate::store::sqlite::reader::{Page, ReadError, ReadLimits, Reader, Select};
 pub(super) const FOLDLINE_SEQUENCE: HeaderName = HeaderName::from_static("foldline-sequence");
 
 /// Time one read may take, after waiting for freshness and for its turn.
-const READ_TIME_MAX: Duration = Duration::from_secs(10);
+pub(super) const READ_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How often one request is answered anew because another generation was put in the place of the one that was read.
+/// Generations change far more slowly than rows are read.
+const ATTEMPTS_MAX: usize = 5;
 
 /// Bytes of rows one answer may hold.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -86,20 +90,21 @@ impl Request {
     }
 }
 
-/// Reads what is served, and once more when another generation was served in between: an answer never shows less
-/// than one that was given before.
+/// Reads what is served, and again when another generation was served in between: an answer never shows less than one
+/// that was given before.
 async fn read(state: &QueryState, request: Request) -> Result<Response, HttpProblem> {
     let (request, began) = (Arc::new(request), Instant::now());
-    loop {
+    for _ in 0..ATTEMPTS_MAX {
         let target = Target::find(&state.directory, &request.uri)?;
         let answer = read_target(state, target.clone(), &request, began).await;
         let is_served = |now: &Target| Arc::ptr_eq(&now.file, &target.file);
-        match Target::find(&state.directory, &request.uri) {
-            Ok(now) if is_served(&now) => return answer,
-            // The next look says what is there now; generations change far more slowly than rows are read.
-            _ => {}
+        // What is not there any more is found out by the next attempt.
+        if Target::find(&state.directory, &request.uri).is_ok_and(|now| is_served(&now)) {
+            return answer;
         }
     }
+    let detail = format!("{ATTEMPTS_MAX} generations took each other's place while this was read");
+    Err(HttpProblem::busy(detail).hint("ask again"))
 }
 
 async fn read_target(

@@ -15,15 +15,12 @@ use crate::definition::Table;
 use crate::value::fields;
 
 mod entry;
+mod room;
+mod steps;
 
 use entry::Entry;
 pub(super) use entry::Known;
-
-/// Ages that are told apart when room must be made: 0 is "used since the last sweep".
-const AGES: usize = 8;
-
-/// Memory of `before` that is kept for the next call, in bytes.
-const BEFORE_BYTES_KEPT: usize = 1 << 20;
+use steps::Steps;
 
 /// Most memory that is asked for at once for the changes of a commit, in bytes: what they are thought to take may be far
 /// more than they do, where one key changes again and again.
@@ -49,19 +46,8 @@ pub(super) struct Rows {
     deleted: Vec<Place>,
     /// Bytes of the changes in `dirty` with their keys, roughly; a key that changes again counts again.
     dirty_bytes: usize,
-    /// The steps of the current call.
-    steps: Vec<Step>,
-    /// The rows that stood there before these steps, one after the other.
-    before: Vec<u8>,
-}
-
-/// One change of the current call: what was known of the place before.
-#[derive(Debug)]
-struct Step {
-    place: Place,
-    known: Known,
-    /// Where the row begins in `before`.
-    row: usize,
+    /// What the current call has changed.
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -91,8 +77,7 @@ impl Rows {
             written: Vec::new(),
             deleted: Vec::new(),
             dirty_bytes: 0,
-            steps: Vec::new(),
-            before: Vec::new(),
+            steps: Steps::default(),
         }
     }
 
@@ -151,12 +136,7 @@ impl Rows {
             return;
         }
         let place = Place { table, entry };
-        self.steps.push(Step {
-            place,
-            known: there.known,
-            row: self.before.len(),
-        });
-        self.before.extend_from_slice(before.unwrap_or_default());
+        self.steps.note(place, there.known, before);
         let keeps_indexes = same_in_indexes(&rows.indexed, before, row);
         if there.changed {
             there.keeps_indexes &= keeps_indexes;
@@ -184,38 +164,26 @@ impl Rows {
         let (entry, _) = rows.entries.insert_full(new);
         let place = Place { table, entry };
         self.dirty.push(place);
-        self.steps.push(Step {
-            place,
-            known: before,
-            row: self.before.len(),
-        });
+        self.steps.note(place, before, None);
     }
 
     /// A new call begins: what was asked for before cannot be undone any more.
     pub(super) fn begin_call(&mut self) {
-        self.forget_steps();
-    }
-
-    fn forget_steps(&mut self) {
-        self.steps.clear();
-        self.before.clear();
-        self.before.shrink_to(BEFORE_BYTES_KEPT);
+        self.steps.forget();
     }
 
     /// Takes back what the current call asked for.
     pub(super) fn undo_call(&mut self) {
-        while let Some(step) = self.steps.pop() {
-            let entries = &mut self.tables[step.place.table].entries;
+        let (tables, bytes) = (&mut self.tables, &mut self.bytes);
+        self.steps.take_back(|place, known, row| {
             // It is there: nothing is dropped while changes are pending.
-            if let Some(entry) = entries.get_index_mut2(step.place.entry) {
-                let row = &self.before[step.row..];
-                self.bytes -= entry.size();
-                entry.replace((step.known == Known::Row).then_some(row));
-                entry.known = step.known;
-                self.bytes += entry.size();
+            if let Some(entry) = tables[place.table].entries.get_index_mut2(place.entry) {
+                *bytes -= entry.size();
+                entry.replace((known == Known::Row).then_some(row));
+                entry.known = known;
+                *bytes += entry.size();
             }
-            self.before.truncate(step.row);
-        }
+        });
     }
 
     /// Whether nothing is to be taken to the store.
@@ -278,7 +246,7 @@ impl Rows {
     /// Everything that was taken is being committed: makes room where the limit was exceeded.
     pub(super) fn committed(&mut self) {
         debug_assert!(self.dirty.is_empty());
-        self.forget_steps();
+        self.steps.forget();
         self.written.clear();
         self.forget_deleted();
         if self.are_over_limit() {
@@ -302,44 +270,6 @@ impl Rows {
             }
         }
         self.deleted = places;
-    }
-
-    /// Makes room: the longest unused entries go until a quarter of the limit is free. Sweeping rarely and
-    /// far costs less than keeping a list in the order of use with every look-up.
-    fn sweep(&mut self) {
-        let (cut, mut room) = self.cut(self.limit_bytes / 4 * 3);
-        let bytes = &mut self.bytes;
-        for table in &mut self.tables {
-            let complete = &mut table.complete;
-            table.entries.retain2(|entry| {
-                let (age, size) = (usize::from(entry.age), entry.size());
-                let fits = age < cut || (age == cut && size <= room);
-                if !fits {
-                    *bytes -= size;
-                    *complete = false;
-                } else if age == cut {
-                    room -= size;
-                }
-                entry.age = (entry.age + 1).min(AGES as u8 - 1);
-                fits
-            });
-        }
-    }
-
-    /// The age of which only a part fits into `room` bytes together with all that is younger, and the room
-    /// left for that part.
-    fn cut(&self, mut room: usize) -> (usize, usize) {
-        let mut by_age = [0; AGES];
-        for entry in self.tables.iter().flat_map(|table| &table.entries) {
-            by_age[usize::from(entry.age)] += entry.size();
-        }
-        for (age, bytes) in by_age.into_iter().enumerate() {
-            match room.checked_sub(bytes) {
-                Some(left) => room = left,
-                None => return (age, room),
-            }
-        }
-        (AGES, room)
     }
 }
 

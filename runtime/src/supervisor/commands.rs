@@ -12,6 +12,10 @@ use crate::catalog::{GenerationState, Incident, Purpose};
 use crate::config::Projection as Settings;
 use crate::event::{Sequence, Timestamp};
 
+/// Events that a generation may be behind when it is promoted by hand: it comes up while the live one stands, and where
+/// that takes longer than a [meeting](super::meeting) allows, nothing is changed and the operator is told.
+const NEAR_ENOUGH: u64 = 10_000;
+
 /// What a command comes to.
 enum Step {
     /// It is done.
@@ -272,6 +276,3 @@ impl Supervisor {
         Ok(Step::Done(Outcome::said(message, None)))
     }
 }
-
-/// Events that a generation may be behind when it is promoted by hand.
-const NEAR_ENOUGH: u64 = 10_000;

@@ -16,7 +16,8 @@ const LIVE_MESSAGES: usize = 2_000;
 const REPLAY_MESSAGES: usize = 5_000;
 /// Bytes per pull request, so that large events do not fill the memory.
 const BYTES: usize = 16 << 20;
-/// Halvings at most: 20 messages or 64 KiB at a time get through wherever anything does.
+/// Halvings at most: some twenty messages at a time, and two of the largest the server takes, get through wherever
+/// anything does.
 const HALVINGS_MAX: u32 = 8;
 
 /// What is asked for over one connection.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{dead_letters, file};
+use super::{checkpoint, dead_letters, file};
 use crate::definition::Table;
 use crate::event::Sequence;
 use crate::store::Checkpoint;
@@ -118,7 +118,7 @@ impl Reader {
     /// # Errors
     /// If the file cannot be read, or not before the deadline.
     pub fn checkpoint(&self, limits: ReadLimits) -> Result<Option<Checkpoint>, ReadError> {
-        self.read(limits, |transaction| Ok(checkpoint(transaction)?))
+        self.read(limits, |transaction| Ok(checkpoint::read(transaction)?))
     }
 
     /// The rows that `select` asks for, with their checkpoint.
@@ -132,7 +132,7 @@ impl Reader {
         limits: ReadLimits,
     ) -> Result<Page, ReadError> {
         self.read(limits, |transaction| {
-            let checkpoint = checkpoint(transaction)?;
+            let checkpoint = checkpoint::read(transaction)?;
             let rows = rows(transaction, table, select, limits.bytes_max)?;
             Ok(Page { rows, checkpoint })
         })
@@ -256,21 +256,6 @@ fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
     file::prepare_once(&connection)?;
     Ok(connection)
-}
-
-fn checkpoint(transaction: &Connection) -> Result<Option<Checkpoint>, rusqlite::Error> {
-    let sql = "SELECT stream, sequence, anchor, epoch FROM _foldline_checkpoint WHERE id = 1";
-    transaction
-        .prepare_cached(sql)?
-        .query_row([], |row| {
-            Ok(Checkpoint {
-                stream: row.get(0)?,
-                sequence: row.get::<_, i64>(1)?.cast_unsigned(),
-                anchor: row.get(2)?,
-                epoch: row.get::<_, i64>(3)?.cast_unsigned(),
-            })
-        })
-        .optional()
 }
 
 fn rows(

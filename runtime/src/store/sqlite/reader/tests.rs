@@ -335,9 +335,9 @@ fn a_reader_in_the_middle_of_a_read_holds_no_commit_back() {
     fixture.writer.busy_timeout(Duration::ZERO).unwrap();
     let reader = Reader::new(fixture.path());
     let read = reader.read(limits(), |transaction| {
-        let before = checkpoint(transaction)?;
+        let before = checkpoint::read(transaction)?;
         fixture.checkpoint(43);
-        Ok((before, checkpoint(transaction)?))
+        Ok((before, checkpoint::read(transaction)?))
     });
     let (before, after) = read.unwrap();
     assert_eq!(before, after);
