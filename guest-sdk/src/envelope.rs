@@ -1,19 +1,12 @@
 //! The usual envelope around an event's data, and how the data becomes a variant of the author's
 //! enum.
-//!
-//! ```json
-//! { "eventId": "…", "eventType": "OrderPlaced", "aggregateId": "o-1", "aggregateType": "Order",
-//!   "timestamp": "2026-03-01T12:30:00Z", "version": 1, "payload": { … },
-//!   "metadata": { "correlationId": "…", "causationId": "…", "userId": "…", "schemaVersion": 1 } }
-//! ```
-//!
-//! Only `eventType` must be there; `data` is another name for `payload`; other fields are ignored.
 
 mod read;
 #[cfg(test)]
 mod tests;
 mod text;
 mod variant;
+mod version;
 
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
@@ -22,10 +15,20 @@ use serde_json::value::RawValue;
 
 use self::read::{Any, Typed};
 use self::text::Text;
+use self::version::Version;
 use crate::Result;
 use crate::event::Payload;
 
 /// Every field of one event's envelope but the data, borrowing from the payload.
+///
+/// ```json
+/// { "eventId": "…", "eventType": "OrderPlaced", "aggregateId": "o-1", "aggregateType": "Order",
+///   "timestamp": "2026-03-01T12:30:00Z", "version": 1, "payload": { … },
+///   "metadata": { "correlationId": "…", "causationId": "…", "userId": "…", "schemaVersion": 1 } }
+/// ```
+///
+/// Only `eventType` must be there; `data` is another name for `payload`; other fields are ignored. Ids and versions may
+/// be numbers or text.
 ///
 /// The accessors of fields that an envelope may lack give an error that names the field, which `?`
 /// turns into a rejection of the event; write `.ok()` where a projection can do without.
@@ -36,7 +39,7 @@ pub struct Envelope<'e> {
     aggregate_id: Option<Text<'e>>,
     aggregate_type: Option<Text<'e>>,
     timestamp: Option<Text<'e>>,
-    version: Option<i64>,
+    version: Option<Version>,
     metadata: Option<&'e RawValue>,
 }
 
@@ -71,6 +74,12 @@ pub(crate) fn decode_as<'e, E: Deserialize<'e>>(
     event_type: &str,
     payload: Payload<'e>,
 ) -> Result<Option<E>> {
+    // Of an event without data the sender may send nothing at all.
+    if payload.bytes().trim_ascii().is_empty()
+        && let Ok(event) = read_as(event_type, StrRead::new("null"))
+    {
+        return Ok(event);
+    }
     match payload {
         Payload::Text(text) => read_as(event_type, StrRead::new(text)),
         Payload::Bytes(bytes) => read_as(event_type, SliceRead::new(bytes)),
@@ -120,7 +129,9 @@ impl<'e> Envelope<'e> {
         required(self.aggregate_type.as_deref(), "aggregateType")
     }
 
-    /// When it happened, as the sender wrote it.
+    /// When it happened, as the sender wrote it. To compute with it, read it with a crate for dates (`jiff`, `time`, or
+    /// `chrono` with `default-features = false`): an offset from UTC may be part of it, so its first ten characters are
+    /// not always the day in UTC.
     ///
     /// # Errors
     ///
@@ -133,9 +144,14 @@ impl<'e> Envelope<'e> {
     ///
     /// # Errors
     ///
-    /// When the envelope has no `version`.
+    /// When the envelope has no `version`, or it is no 64-bit integer.
     pub fn version(&self) -> Result<i64> {
-        required(self.version, "version")
+        match required(self.version.as_ref(), "version")? {
+            Version::Number(number) => Ok(*number),
+            Version::Other(found) => Err(anyhow!(
+                "`version` of the envelope is {found}, which is no 64-bit integer"
+            )),
+        }
     }
 
     /// Where it came from. Read only when asked for.

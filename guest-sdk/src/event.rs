@@ -134,7 +134,8 @@ impl Event {
     }
 
     /// The whole payload as the variant of `E` named `event_type`, for events without an envelope
-    /// that are typed by a header or by their subject; `None` when `E` has no such variant.
+    /// that are typed by a header or by their subject; `None` when `E` has no such variant. For a
+    /// variant without fields the payload may be empty.
     ///
     /// ```
     /// # use foldline_sdk::{Event, Result};

@@ -44,6 +44,7 @@
 //! [profile.release]
 //! lto = "fat"
 //! codegen-units = 1
+//! overflow-checks = true # a sum that overflows fails as in `cargo test`, instead of wrapping; costs 4 %
 //! ```
 //!
 //! ```toml
@@ -55,7 +56,8 @@
 //! A projection sees events in the order of the stream, each counted once: its changes are
 //! committed together with the checkpoint. The same events must always give the same rows, so there
 //! is no clock, no randomness, no file and no network, and memory lasts for one batch at most: what
-//! has to be remembered belongs in a table.
+//! has to be remembered belongs in a table. The order of a `HashMap` is not the same each time: where
+//! order matters, as in a sum of `f64`, use a `BTreeMap`.
 //!
 //! The modules in reading order: [`Event`] and its [`Envelope`] come in, [`ReadModel`] changes rows
 //! of a [`Table`], whose columns are [`ColumnValue`]s found by [`Key`]; an [`Error`] rejects the
@@ -129,9 +131,11 @@ pub use anyhow::{Context, Error, Result, bail, ensure};
 ///   it.
 ///
 /// On a field:
-/// - `#[key]`: part of the primary key, in the order of the fields. At least one.
+/// - `#[key]`: part of the primary key, in the order of the fields. At least one, at most six.
 /// - `#[index]`: an index over this field, and the function `by_<field>` to search it.
-/// - `#[json]`: stored as a JSON column, for any type that serde can serialize and deserialize.
+/// - `#[json]`: stored as a JSON column, for any type that serde can serialize and deserialize. Objects are written with
+///   their members sorted. Use `BTreeSet` instead of `HashSet`, whose order is another one each time; a number that is
+///   not finite becomes `null`. A nullable column needs `Option` by that name, not by an alias.
 /// - `#[column(name = "…")]`: the column's name, where the field's name will not do.
 pub use foldline_sdk_macros::Table;
 /// A function as a projection: it is called with every event of the stream that matches `subjects`,

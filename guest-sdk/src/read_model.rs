@@ -54,8 +54,9 @@ impl ReadModel {
         row
     }
 
-    /// Rows of one index value, in the order of the primary key, at most `limit` of them. The host
-    /// has a limit of its own above that.
+    /// Rows of one index value, in the order of the primary key, at most `limit` of them, and at most as many as
+    /// the host's `[limits] find_rows` says: 1,000 unless it was changed. The host's log warns when that left rows out.
+    /// To go through more of them, change or delete what was found, so that it is not found again, until nothing is.
     ///
     /// ```
     /// # use foldline_sdk::{Event, ReadModel, Result, Table, projection};

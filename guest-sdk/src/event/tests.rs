@@ -42,7 +42,7 @@ fn an_event_has_the_parts_it_was_sent_with() {
     assert_eq!((first.payload(), second.payload()), (&b"{}"[..], &b""[..]));
     assert_eq!(
         first.headers().collect::<Vec<_>>(),
-        [("Trace", "a: b"), ("trace", "c"), ("Trace", "d")]
+        [("Trace", "a: b"), ("Trace", "d"), ("trace", "c")]
     );
     assert_eq!(
         (first.header("Trace"), first.header("trace")),

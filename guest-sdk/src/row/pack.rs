@@ -38,19 +38,22 @@ impl<'b> Packer<'b> {
         Ok(())
     }
 
-    /// Appends a field as the document of a JSON column.
+    /// Appends a field as the document of a JSON column, the members of objects sorted by name: a `HashMap` has another
+    /// order each time, and the same events must give the same bytes.
     ///
     /// # Errors
     ///
     /// When the field cannot be written as JSON.
     pub fn json<T: Table>(&mut self, field: &impl Serialize, column: &str) -> Result<()> {
-        let document = serde_json::to_vec(field).with_context(|| {
+        let mut document = serde_json::to_value(field).with_context(|| {
             format!(
                 "column `{column}` of table `{}` cannot be written as JSON",
                 T::DEFINITION.name
             )
         })?;
-        foldline_row::push(self.row, Field::Text(&document));
+        // Where a crate of the author's has switched on serde_json's `preserve_order`.
+        document.sort_all_objects();
+        foldline_row::push(self.row, Field::Text(document.to_string().as_bytes()));
         Ok(())
     }
 

@@ -111,12 +111,19 @@ impl TestEnvelope {
     }
 }
 
+/// Header lines as the host gives them: by name, the values of one name in the order in which they were sent.
+fn sorted(headers: &str) -> String {
+    let mut lines: Vec<&str> = headers.split_inclusive("\r\n").collect();
+    lines.sort_by_key(|line| line.split_once(':').map(|(name, _)| name));
+    lines.concat()
+}
+
 /// The events as one batch, the first of them being event number `first` of the test.
 pub(crate) fn batch(events: &[TestEvent], first: usize) -> Batch {
     let [mut subjects, mut headers, mut payloads] = std::array::from_fn(|_| Column::default());
     for event in events {
         subjects.push(event.subject.as_bytes());
-        headers.push(event.headers.as_bytes());
+        headers.push(sorted(&event.headers).as_bytes());
         payloads.push(&event.payload);
     }
     let numbers = (1i64..).skip(first).take(events.len());

@@ -10,6 +10,9 @@ use crate::row::{self, Packer};
 use crate::table::{Listed, Table};
 use crate::{Result, Value};
 
+/// Rows that one search gives at most, as the host's `[limits] find_rows` where nothing else is set.
+const FIND_ROWS: usize = 1_000;
+
 /// The rows of one table, in the order of the primary key.
 pub(super) type Rows = BTreeMap<Vec<KeyCell>, Vec<Value<'static>>>;
 
@@ -81,7 +84,7 @@ impl Tables for Lent {
             .rows(table)
             .values()
             .filter(matches)
-            .take(limit as usize)
+            .take((limit as usize).min(FIND_ROWS))
             .map(|row| packed(row))
             .collect()
     }

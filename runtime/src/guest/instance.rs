@@ -21,6 +21,8 @@ pub struct GuestState {
     name: Arc<str>,
     /// What the guest sent last, kept for its memory: one row at most.
     pub(super) received: Vec<u8>,
+    /// Searches of this call that found more than they were given.
+    pub(super) cut_searches: usize,
     log_lines: usize,
     /// The lines of this call that were not dropped.
     logged: Vec<String>,
@@ -45,6 +47,7 @@ impl GuestState {
             session: None,
             name,
             received: Vec::new(),
+            cut_searches: 0,
             log_lines: 0,
             logged: Vec::new(),
             last_error: None,
@@ -77,7 +80,14 @@ impl GuestState {
             let dropped = self.log_lines - self.limits.log_lines;
             tracing::warn!(projection = %self.name, dropped, "log lines over the limit were dropped");
         }
-        self.log_lines = 0;
+        if self.cut_searches > 0 {
+            let (finds, rows) = (self.cut_searches, self.limits.find_rows);
+            tracing::warn!(
+                projection = %self.name, finds,
+                "a find asked for more than limits.find_rows and got the first {rows} rows only; there were more"
+            );
+        }
+        (self.log_lines, self.cut_searches) = (0, 0);
         self.logged.clear();
         self.last_error = None;
         self.backtrace = None;

@@ -91,8 +91,10 @@ impl GuestState {
         key: &[u8],
         limit: u32,
     ) -> Result<Vec<Row>, GuestFault> {
+        let most = self.limits.find_rows;
+        // One more than is given away tells whether something was left out.
         let limit = FindLimit {
-            rows: (limit as usize).min(self.limits.find_rows),
+            rows: (limit as usize).min(most.saturating_add(1)),
             bytes: self.limits.find_bytes,
         };
         let session = self.session()?;
@@ -100,7 +102,11 @@ impl GuestState {
         check_index(asked, index as usize, key)?;
         let name = asked.name.clone();
         let key: Vec<_> = fields(key).map(Value::from).collect();
-        let found = session.find(table as usize, index as usize, &key, limit)?;
+        let mut found = session.find(table as usize, index as usize, &key, limit)?;
+        if found.len() > most {
+            found.truncate(most);
+            self.cut_searches += 1;
+        }
         let bytes: usize = found.iter().flatten().map(Value::size).sum();
         match bytes <= limit.bytes {
             true => Ok(found),

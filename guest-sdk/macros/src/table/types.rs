@@ -8,8 +8,11 @@ use crate::errors::Errors;
 
 /// Whether the type is written as `Option<…>`, and what is inside it.
 pub(super) fn split_option(ty: &Type) -> (bool, &Type) {
-    let Type::Path(path) = ty else {
-        return (false, ty);
+    let path = match ty {
+        Type::Path(path) => path,
+        // A type that came through a macro's variable.
+        Type::Group(group) => return split_option(&group.elem),
+        _ => return (false, ty),
     };
     match path.path.segments.last() {
         Some(last) if last.ident == "Option" => {
@@ -49,7 +52,12 @@ pub(super) fn check_column(field: &Field<'_>, errors: &mut Errors) {
                  i64, or String for larger numbers"
             ),
         ),
-        "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet" => errors.at(
+        "HashSet" => errors.at(
+            ty,
+            "a `HashSet` has another order each time, but the same events must give the same rows: \
+             write BTreeSet and `#[json]` above the field",
+        ),
+        "HashMap" | "BTreeMap" | "BTreeSet" => errors.at(
             ty,
             format!(
                 "`{ident}` cannot be a column as it is: write `#[json]` above the \
