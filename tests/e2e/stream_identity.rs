@@ -1,6 +1,7 @@
 //! The stream is not the one that was read, or has lost events: the projection stops with a named reason, keeps its
 //! rows, and nothing is passed over unless somebody says so.
 
+use foldline_tests::guests::module;
 use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
@@ -61,6 +62,43 @@ fn a_stream_that_is_gone_stops_the_projection_until_it_is_restored() {
     nats.restart();
     let last = stream.publish_through_crashes(&Orders::new(1).events(600));
     assert_each_event_once_in_order(&host, last);
+}
+
+/// The server takes what its clients cannot read.
+#[test]
+fn an_event_that_no_client_can_read_is_named_until_it_is_deleted() {
+    let (nats, stream, host) = at_500();
+    nats.publish_raw("orders.o-1.OrderPlaced", b"NATS/1.0\r\nMy Name: x\r\n\r\n");
+    assert_halted(
+        &host,
+        "event_unreadable",
+        "event 501 of stream ORDERS cannot be read: its header name",
+        "delete this event",
+    );
+    stream.delete_message(501);
+    let last = stream.publish(&Orders::new(2).events(100));
+    host.wait_applied("ledger", last);
+}
+
+/// What begins behind everything has nothing to read that would bring its place into the file.
+#[test]
+fn a_projection_of_an_emptied_stream_is_live_and_makes_way_for_its_next_version() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let last = stream.publish(&Orders::new(1).events(100));
+    stream.purge_before(last + 1);
+    let name = "order-summary";
+    let section = format!("[projection.{name}]\nstart = \"first\"\n");
+    let mut host = Host::new(&nats.url()).configured(&section);
+    host.drop_module("orders.wasm", &module(name));
+    host.restart();
+    host.wait_state(name, "live");
+    let read = format!("/v1/read-models/{name}/orders?min_sequence={last}");
+    assert_eq!(host.get(&read).code, 200);
+    host.drop_module("orders.wasm", &module("order-summary-next"));
+    host.wait_status(name, "is its next version", |status| {
+        status["version"] == 2 && status["status"] == "live"
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A real nats-server with JetStream, for tests: a port and a store of its own, killed on drop.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -145,6 +145,23 @@ impl NatsServer {
         let log = std::fs::read_to_string(self.folder.path().join(LOG)).expect("it has a log");
         let lines = log.lines().filter(|line| line.contains(part));
         lines.map(str::to_owned).collect()
+    }
+
+    /// Publishes an event as it stands, headers that no client library would send included, and waits until the server has
+    /// taken it.
+    ///
+    /// # Panics
+    /// If the server does not take it.
+    pub fn publish_raw(&self, subject: &str, headers: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port.number)).expect("it listens");
+        let length = headers.len();
+        let connect = "CONNECT {\"verbose\":false,\"headers\":true}";
+        let publish = format!("{connect}\r\nHPUB {subject} {length} {length}\r\n");
+        let message = [publish.as_bytes(), headers, b"\r\nPING\r\n"].concat();
+        stream.write_all(&message).expect("it can be written to");
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let answer = lines.skip(1).next();
+        assert_eq!(answer.as_deref(), Some("PONG"), "the event is taken");
     }
 
     /// The folder of its store, which outlives [`Self::kill`].

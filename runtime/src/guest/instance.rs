@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 
 use super::bindings::{Projection, Rejection, log};
 use super::engine::TICK;
@@ -132,13 +132,11 @@ pub(super) fn confined(engine: &wasmtime::Engine, state: GuestState) -> Store<Gu
     store
 }
 
-fn set_deadline(store: &mut Store<GuestState>) {
-    let ticks = store
-        .data()
-        .limits
-        .call
-        .as_millis()
-        .div_ceil(TICK.as_millis());
+/// Gives the guest the time of one call from now on.
+pub(super) fn set_deadline(mut store: impl AsContextMut<Data = GuestState>) {
+    let mut store = store.as_context_mut();
+    let time = store.data().limits.call;
+    let ticks = time.as_millis().div_ceil(TICK.as_millis());
     // One more, because the first tick may come at once.
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1);
 }

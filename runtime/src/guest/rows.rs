@@ -1,11 +1,12 @@
 //! The host's side of the `read-model` interface: everything a guest asks is checked here.
 
 use foldline_row::{Field, Fields, Malformed};
-use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
+use wasmtime::{AsContextMut as _, StoreContextMut};
 
 use super::bindings::READ_MODEL;
-use super::instance::GuestState;
+use super::engine::TICK;
+use super::instance::{GuestState, set_deadline};
 use super::limits::{GuestFault, GuestLimits};
 use crate::definition::{Column, Table};
 use crate::session::Session;
@@ -31,14 +32,21 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
         })?;
         Ok((row,))
     })?;
-    read_model.func_wrap("find", |guest: Guest<'_>, sent: (u32, u32, Sent, u32)| {
-        let (table, index, key, limit) = sent;
-        let rows = receive(guest, table, &key, |state, key| {
-            state.search(table, index, key, limit)
-        })?;
-        let packed = rows.iter().map(|row| Packed::from(row).into_bytes());
-        Ok((packed.collect::<Vec<_>>(),))
-    })?;
+    read_model.func_wrap(
+        "find",
+        |mut guest: Guest<'_>, sent: (u32, u32, Sent, u32)| {
+            let (table, index, key, limit) = sent;
+            let rows = receive(guest.as_context_mut(), table, &key, |state, key| {
+                state.search(table, index, key, limit)
+            })?;
+            // The first search of a replay waits for all indexes, which may take longer than a call may.
+            if std::mem::take(&mut guest.data_mut().session()?.asked.indexing) > TICK {
+                set_deadline(&mut guest);
+            }
+            let packed = rows.iter().map(|row| Packed::from(row).into_bytes());
+            Ok((packed.collect::<Vec<_>>(),))
+        },
+    )?;
     read_model.func_wrap("put", |guest: Guest<'_>, (table, row): (u32, Sent)| {
         receive(guest, table, &row, |state, row| state.replace(table, row))
     })?;

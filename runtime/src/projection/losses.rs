@@ -50,13 +50,21 @@ enum GateState {
     Closed(LostEvents),
     /// It may go on, once.
     Accepted,
+    /// It goes on, and has not got over the place yet.
+    Passing,
 }
 
 impl LossGate {
-    /// The run has stopped: because of these lost events, or for another reason.
+    /// The run has stopped: because of these lost events, or for another reason. What was accepted stays so until it
+    /// has been passed over.
     pub fn stopped(&self, lost: Option<LostEvents>) {
-        self.state
-            .send_replace(lost.map_or(GateState::Open, GateState::Closed));
+        self.state.send_modify(|state| {
+            *state = match (lost, *state) {
+                (Some(lost), _) => GateState::Closed(lost),
+                (None, GateState::Accepted | GateState::Passing) => *state,
+                (None, _) => GateState::Open,
+            };
+        });
     }
 
     /// Waits until somebody accepts the loss.
@@ -66,9 +74,20 @@ impl LossGate {
         let _ = state.wait_for(|state| *state == GateState::Accepted).await;
     }
 
-    /// Whether the loss was accepted; the next one is not.
+    /// Whether the loss was accepted.
     pub fn pass(&self) -> bool {
-        self.state.send_replace(GateState::Open) == GateState::Accepted
+        self.state.send_if_modified(|state| {
+            let accepted = matches!(state, GateState::Accepted | GateState::Passing);
+            if accepted {
+                *state = GateState::Passing;
+            }
+            accepted
+        })
+    }
+
+    /// The run goes on behind what was lost; the next loss is not accepted.
+    pub fn passed(&self) {
+        self.state.send_replace(GateState::Open);
     }
 
     fn accept(&self) -> Option<LostEvents> {
@@ -102,6 +121,9 @@ mod tests {
         assert_eq!(losses.accept("orders"), [LOST]);
         assert!(losses.accept("orders").is_empty());
         assert!(gate.pass());
+        gate.stopped(None);
+        assert!(gate.pass(), "it failed before it had got over the place");
+        gate.passed();
         assert!(!gate.pass(), "the next loss is another one");
     }
 

@@ -26,6 +26,10 @@ use steps::Steps;
 /// more than they do, where one key changes again and again.
 const ROOM_FOR_CHANGES: usize = 16 << 20;
 
+/// Bytes by which rows that are only looked up may exceed the limit until the next commit makes room. What lies above is
+/// asked of the store each time.
+const LEARNED_OVER_LIMIT: usize = 16 << 20;
+
 /// Rows of all tables, the least recently used dropped first.
 ///
 /// A table is complete while all its rows are here: from the moment when it was empty until the first of
@@ -102,8 +106,8 @@ impl Rows {
             .row()
     }
 
-    /// Remembers what the store holds under a key that was [`Known::Unknown`].
-    pub(super) fn learn(&mut self, table: usize, key: &[u8], row: Option<&[u8]>) -> Place {
+    /// Remembers what the store holds under a key that was [`Known::Unknown`]; none where there is no room for it.
+    pub(super) fn learn(&mut self, table: usize, key: &[u8], row: Option<&[u8]>) -> Option<Place> {
         let entries = &mut self.tables[table].entries;
         let entry = match entries.get_full_mut2(key) {
             Some((entry, there)) => {
@@ -114,11 +118,15 @@ impl Rows {
             }
             None => {
                 let new = Entry::new(key, row);
+                // Room is made at the next commit; until then one call may look up as much as it likes.
+                if self.bytes + new.size() > self.limit_bytes.saturating_add(LEARNED_OVER_LIMIT) {
+                    return None;
+                }
                 self.bytes += new.size();
                 entries.insert_full(new).0
             }
         };
-        Place { table, entry }
+        Some(Place { table, entry })
     }
 
     /// Puts `row` under `key`, or deletes what stands there.

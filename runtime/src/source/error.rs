@@ -98,6 +98,16 @@ pub enum SourceError {
         /// Last lost sequence.
         last: Sequence,
     },
+    /// The client library cannot read an event that is stored: its connection breaks whenever it is delivered.
+    #[error("event {sequence} of stream {stream} cannot be read: {reason}")]
+    EventUnreadable {
+        /// The stream's name.
+        stream: String,
+        /// The event.
+        sequence: Sequence,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A message was lost or repeated on the way, or the consumer is gone. Starting again from the checkpoint
     /// mends it.
     #[error("reading stream {stream} was interrupted: {reason}")]
@@ -110,9 +120,13 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The stream was read and is gone: it does not come by being waited for, though it may come back.
-    pub fn is_about_a_stream_that_is_gone(&self) -> bool {
-        matches!(self, Self::StreamMissing { read: 1.., .. })
+    /// Somebody has to do something, although it is tried again soon: a stream that was read and is gone, or an event in
+    /// the way.
+    pub fn needs_somebody(&self) -> bool {
+        matches!(
+            self,
+            Self::StreamMissing { read: 1.., .. } | Self::EventUnreadable { .. }
+        )
     }
 
     /// The events that are lost, if that is what it says.
@@ -133,6 +147,7 @@ impl SourceError {
                 | Self::Refused { .. }
                 | Self::NoStream { .. }
                 | Self::StreamMissing { .. }
+                | Self::EventUnreadable { .. }
                 | Self::Interrupted { .. }
         )
     }
@@ -174,6 +189,7 @@ impl SourceError {
             Self::StreamReplaced { .. } => "stream_replaced",
             Self::StreamWentBack { .. } => "stream_went_back",
             Self::EventsLost { .. } => "events_lost",
+            Self::EventUnreadable { .. } => "event_unreadable",
             Self::Interrupted { .. } => "interrupted",
         }
     }
@@ -213,6 +229,9 @@ impl SourceError {
             }
             Self::EventsLost { .. } => {
                 "restore the stream's history, or go on without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always; `foldline rebuild NAME` builds the read model from what is left"
+            }
+            Self::EventUnreadable { .. } => {
+                "delete this event (`nats stream rmm STREAM SEQUENCE`) and publish it again with headers and a subject that every client can read; the projection goes on by itself"
             }
             Self::Interrupted { .. } => {
                 "nothing to do: reading starts again from the checkpoint by itself"

@@ -32,6 +32,7 @@ mod pull;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod window;
 
 /// Streams of one JetStream account.

@@ -90,3 +90,50 @@ fn a_full_disk_is_named_and_projections_go_on_by_themselves_when_there_is_room()
     world.assert_exact();
     assert_eq!(world.host.get("/readyz").code, 200);
 }
+
+/// What is nearly full when a read model is made must not leave half a file behind.
+#[test]
+fn a_disk_that_is_nearly_full_while_a_read_model_is_made_costs_nothing() {
+    let mount = "mount -t tmpfs -o size=24m tmpfs \"$0\"; exec \"$@\"";
+    if !super::forbidden::may_mount() {
+        return;
+    }
+    let mut world = World::with(|host| {
+        let data = host.data().display().to_string();
+        fs::create_dir_all(&data).expect("a folder can be made");
+        host.started_by(&["unshare", "-rm", "sh", "-c", mount, &data])
+    });
+    let root = PathBuf::from(format!("/proc/{}/root", world.host.pid()));
+    let data = world.host.data();
+    let filler = root
+        .join(data.strip_prefix("/").expect("an absolute path"))
+        .join("filler");
+    for free in (40..=120_u64).step_by(16) {
+        let mut file = File::create(&filler).expect("a file can be made");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        let full = file.metadata().expect("it is there").len();
+        file.set_len(full - free * 1024).expect("it can be cut");
+        drop(file);
+        let asked = world.host.cli(&["rebuild", NAME]);
+        if asked.code == 0 {
+            world
+                .host
+                .wait_status(NAME, "has built it or waits for room", |status| {
+                    let generations = status["generations"].as_array().into_iter().flatten();
+                    let mut building = generations.filter(|one| one["state"] == "building");
+                    building.all(|one| !one["last_error"].is_null())
+                });
+        }
+        fs::remove_file(&filler).expect("the file can be deleted");
+        world
+            .host
+            .wait_status(NAME, "builds nothing any more", |status| {
+                let generations = status["generations"].as_array().into_iter().flatten();
+                status["status"] == "live"
+                    && !generations
+                        .map(|one| &one["state"])
+                        .any(|s| s == "building")
+            });
+        world.assert_exact();
+    }
+}

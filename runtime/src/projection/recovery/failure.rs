@@ -92,7 +92,7 @@ impl Failure {
 
     /// Whether somebody has to do something, although it is tried again soon.
     pub fn needs_somebody(&self) -> bool {
-        matches!(self, Self::Source(error) if error.is_about_a_stream_that_is_gone())
+        matches!(self, Self::Source(error) if error.needs_somebody())
     }
 
     /// When to try again.

@@ -88,6 +88,16 @@ fn a_table_that_had_rows_is_not_complete_and_remembers_what_is_absent() {
 }
 
 #[test]
+fn rows_that_are_only_looked_up_are_kept_up_to_a_limit_also_within_one_call() {
+    let mut rows = table(false, 1);
+    let large = vec![b'x'; 1 << 20];
+    let kept = (0..64).filter(|&id| rows.learn(0, &key(id), Some(&large)).is_some());
+    assert!((1..=16).contains(&kept.count()));
+    assert!(rows.bytes <= rows.limit_bytes + LEARNED_OVER_LIMIT);
+    assert_eq!(rows.known(63), Known::Unknown, "it is asked for again");
+}
+
+#[test]
 fn the_limit_holds_after_each_commit_and_the_bytes_are_counted_right() {
     let mut rows = rows(100);
     for round in 0..20 {

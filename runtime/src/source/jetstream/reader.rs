@@ -14,6 +14,7 @@ use super::consumer::{self, ConsumerGuard};
 use super::lookup;
 use super::pack::Packer;
 use super::pull::{Messages, PullError};
+use super::unreadable;
 use super::window::Flow;
 use crate::batch::{Batch, BatchLimits};
 use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
@@ -35,6 +36,9 @@ pub(super) async fn open(
     // Observed from before the consumer exists, so that no break goes unnoticed.
     let health = connection.health();
     let breaks = health.borrow().breaks;
+    if breaks > 0 {
+        unreadable::check_next(&questions, stream, from.after()).await?;
+    }
     let (context, consumer) = consumer::create(connection, stream, from.after(), lane).await?;
     let pending = consumer.cached_info().num_pending;
     let guard = ConsumerGuard::new(context.clone(), &consumer);

@@ -95,6 +95,10 @@ impl Reading {
         let lane = lane.unwrap_or(if far { Lane::Replay } else { Lane::Live });
         let limits = self.registry.limits;
         let reader = source.read(stream, at.into(), lane, limits).await?;
+        if at.time != 0 {
+            // The stream may have been replaced since it was asked. From here on that would take the consumer with it.
+            position::resume(source, stream, at).await?;
+        }
         let members = self.group.opened(lane);
         tracing::debug!(stream, after = at.sequence, ?lane, members, "reading");
         Ok((reader, lane))

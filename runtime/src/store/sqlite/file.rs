@@ -66,7 +66,20 @@ fn build(path: &Path, definition: &Definition, digest: &str) -> rusqlite::Result
         params![format, json, digest, now],
     )?;
     transaction.commit()?;
+    empty_log(&connection)?;
     connection.close().map_err(|(_, e)| e)
+}
+
+/// Moves everything from the write-ahead log into the database. Closing does the same, but says nothing where there is no
+/// room for it.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, None));
+    }
+    Ok(())
 }
 
 /// Gives the finished file its name, durably.

@@ -27,7 +27,13 @@ impl Runner {
         stop: CancellationToken,
     ) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
-        let store = self.pass_over_lost(store, &checkpoint, &resume).await?;
+        let mut store = self.pass_over_lost(store, &checkpoint, &resume).await?;
+        self.losses.passed();
+        // With nothing left in the stream no event would bring the place at which it begins into the file.
+        let begins_at_end = checkpoint.sequence > 0 && checkpoint.sequence == resume.last_sequence;
+        if store.checkpoint().is_none() && begins_at_end {
+            store = commit(store, &checkpoint).await?;
+        }
         let readers = &self.shared.readers;
         let subscription = readers
             .subscribe(&checkpoint.stream, checkpoint.position())
@@ -99,7 +105,9 @@ impl Runner {
         self.progress.found(&stream);
         let start = self.record.started_from.map(Start::Sequence);
         let start = start.unwrap_or(settings.start);
-        let on_lost = match self.losses.pass() || (stored.is_none() && self.takes_what_is_left()) {
+        // Without an anchor nothing has been read yet.
+        let has_read = stored.is_some_and(|stored| stored.anchor != 0);
+        let on_lost = match self.losses.pass() || (!has_read && self.takes_what_is_left()) {
             true => OnLostEvents::Accept,
             false => settings.on_lost_events,
         };
@@ -131,7 +139,7 @@ impl Runner {
     /// Commits that lost events are passed over, so that it stays accepted, and says so.
     async fn pass_over_lost(
         &self,
-        mut store: SqliteStore,
+        store: SqliteStore,
         checkpoint: &Checkpoint,
         resume: &Resume,
     ) -> Result<SqliteStore, Failure> {
@@ -146,13 +154,17 @@ impl Runner {
         if store.checkpoint().is_none() {
             return Ok(store);
         }
-        let next = checkpoint.clone();
-        blocking(move || {
-            store.commit(&next)?;
-            Ok(store)
-        })
-        .await?
+        commit(store, checkpoint).await
     }
+}
+
+async fn commit(mut store: SqliteStore, place: &Checkpoint) -> Result<SqliteStore, Failure> {
+    let place = place.clone();
+    blocking(move || {
+        store.commit(&place)?;
+        Ok(store)
+    })
+    .await?
 }
 
 /// Opens the file of a generation, or makes it, once. One that was found damaged, or is suspected of it by a reader, is
