@@ -197,7 +197,16 @@ impl Supervisor {
         let Some(mut projection) = self.projections.remove(name) else {
             return Ok(());
         };
+        let live = |projection: &Projection| projection.live().map(|live| live.record.number);
+        let before = live(&projection);
         let gone = self.adopt(&mut projection, record);
+        if live(&projection) != before {
+            // What is being built has another one to reach.
+            projection
+                .generations
+                .iter_mut()
+                .for_each(Hosted::not_watched);
+        }
         // Readers are shown the other generation before the one they had goes away.
         self.publish(&projection);
         self.run_or_stop(&mut projection);

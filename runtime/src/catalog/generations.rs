@@ -59,12 +59,14 @@ pub struct NewGeneration<'a> {
 }
 
 impl Catalog {
-    /// Enters a projection, or the module file that it was given last.
+    /// Enters a projection, or the module file that it was given last. A file belongs to one projection only.
     ///
     /// # Errors
     /// If the catalog cannot be written.
     pub fn set_module_file(&self, projection: &str, file: &str) -> Result<(), CatalogError> {
         self.write(|transaction| {
+            let taken = "UPDATE projections SET file = NULL WHERE file = ?2 AND name <> ?1";
+            transaction.execute(taken, [projection, file])?;
             let sql = "INSERT INTO projections (name, file) VALUES (?1, ?2)
                        ON CONFLICT (name) DO UPDATE SET file = ?2";
             transaction.execute(sql, [projection, file]).map(drop)

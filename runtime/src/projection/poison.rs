@@ -53,14 +53,19 @@ impl PoisonPolicy {
         }
     }
 
-    /// Whether the generation is still being built.
+    /// Says whether the generation is still being built.
     pub fn set_built(&self, is_built: bool) {
         self.is_built.store(is_built, Ordering::Relaxed);
     }
 
+    /// Whether the generation is still being built.
+    pub fn is_being_built(&self) -> bool {
+        self.is_built.load(Ordering::Relaxed)
+    }
+
     /// The strategy of now. Without an event key no event can be held behind another, so holding means stopping.
     pub fn now(&self, key: &EventKey) -> OnPoison {
-        let configured = match self.is_built.load(Ordering::Relaxed) {
+        let configured = match self.is_being_built() {
             true => self.building,
             false => self.live,
         };

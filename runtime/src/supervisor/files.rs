@@ -94,6 +94,7 @@ impl Supervisor {
             return;
         }
         self.directory.forget_refused(file);
+        self.take_file(file, name);
         if verdict == Verdict::Unchanged && self.runs_from(name, file) {
             return;
         }
@@ -120,7 +121,8 @@ impl Supervisor {
             };
         }
         let Some(live) = projection.live() else {
-            return Verdict::Start;
+            // A host may have died while it entered the projection.
+            return self.verdict_over_file(module);
         };
         let standby = projection.of_state(GenerationState::Standby);
         let present = Present {
@@ -171,11 +173,10 @@ impl Supervisor {
     ) -> Result<(), CatalogError> {
         let module = &content.module;
         let name = &module.definition.name;
-        self.take_file(file, name);
         let catalog = &self.ground.shared.catalog;
         catalog.store_module(name, &module.digest, file, &content.bytes)?;
         catalog.set_module_file(name, file)?;
-        if !self.projections.contains_key(name) {
+        if self.has_none(name) {
             self.take_over(module)?;
         }
         match verdict {
@@ -296,11 +297,30 @@ impl Supervisor {
 
     fn reload(&self, module: &GuestModule) -> Result<(), CatalogError> {
         let name = &module.definition.name;
-        let live = self.projections.get(name).and_then(|found| found.live());
-        let Some(live) = live else { return Ok(()) };
+        let projection = self.projections.get(name);
+        let Some((projection, live)) = projection.and_then(|found| Some((found, found.live()?)))
+        else {
+            return Ok(());
+        };
         let catalog = &self.ground.shared.catalog;
         catalog.reload(name, live.record.number, &module.digest)?;
         live.reload(module);
+        // What the last module builds of the same version would bring its rows back when it takes over.
+        let of_last = projection.built().map(|built| Arc::clone(&built.record));
+        let of_last = of_last.filter(|built| {
+            built.purpose == Purpose::Promote && built.version == live.record.version
+        });
+        if let Some(of_last) = of_last {
+            // It is retired for the new one.
+            let (state, from) = (GenerationState::Building, of_last.started_from);
+            self.add(
+                module,
+                state,
+                Purpose::Promote,
+                from,
+                of_last.incident.as_ref(),
+            )?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::message::Message;
 use crate::batch::BatchLimits;
-use crate::catalog::{Catalog, GenerationRecord, GenerationState};
+use crate::catalog::{Catalog, GenerationRecord};
 use crate::config::Config;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
@@ -198,7 +198,8 @@ impl Runner {
 
     /// When to try again: a loss that is accepted anyway does not wait for a person.
     fn retry(&self, failure: &Failure) -> Retry {
-        let builds = self.record.state == GenerationState::Building;
+        // The record is that of the run's start; a promotion in between starts nothing anew.
+        let builds = self.poison.is_being_built();
         match (failure.lost(), self.on_lost_events(), failure) {
             (Some(_), OnLostEvents::Accept, _) => Retry::Soon,
             // Nobody has a copy of what was only being built.

@@ -127,8 +127,12 @@ impl Supervisor {
         let Some(live) = live.filter(|live| live.record.number == number) else {
             return Ok(());
         };
-        // Whatever is built already comes first: the newer version, or what an operator wants.
-        if projection.built().is_some() || !projection.is_wanted() {
+        // Whatever is built already comes first: the newer version, or what an operator wants. A comparison that has failed
+        // is nothing that anybody waits for.
+        let is_over = |built: &Hosted| {
+            built.record.state == GenerationState::Failed && built.record.purpose == Purpose::Verify
+        };
+        if projection.built().is_some_and(|built| !is_over(built)) || !projection.is_wanted() {
             return Ok(());
         }
         let incident = live.incident().filter(Incident::is_about_the_stream);

@@ -54,6 +54,32 @@ fn a_file_that_was_moved_away_goes_on_when_it_is_back() {
     world.assert_exact();
 }
 
+/// What was built when it began to run is looked for like any other once it is live.
+#[test]
+fn a_promoted_version_goes_on_when_its_file_is_back() {
+    let world = World::new();
+    let next = foldline_tests::guests::module("order-summary-next");
+    world.host.drop_module("order-summary.wasm", &next);
+    world
+        .host
+        .wait_status(NAME, "is its next version", |status| {
+            status["version"] == 2 && status["status"] == "live"
+        });
+    let (file, away) = (world.file(), world.host.folder("away.db"));
+    for suffix in ["", "-wal", "-shm"] {
+        let moved = fs::rename(beside(&file, suffix), beside(&away, suffix));
+        moved.expect("the file can be moved");
+    }
+    world.host.wait_status(NAME, "misses its file", |status| {
+        status["last_error"]["code"] == "read_model_missing"
+    });
+    for suffix in ["-wal", "-shm", ""] {
+        // What the host has closed it has deleted.
+        let _gone = fs::rename(beside(&away, suffix), beside(&file, suffix));
+    }
+    world.host.wait_state(NAME, "live");
+}
+
 #[test]
 fn a_version_that_loses_its_file_while_it_is_built_is_named_and_built_again() {
     let world =

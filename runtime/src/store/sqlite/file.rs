@@ -186,3 +186,26 @@ pub(crate) fn remove_with_companions(path: &Path) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full disk says the same as a reader that is in the way: that the database is not complete.
+    #[test]
+    fn a_log_that_cannot_be_emptied_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("draft.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.busy_timeout(Duration::ZERO).unwrap();
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writer.execute_batch("CREATE TABLE a (id)").unwrap();
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM a").unwrap();
+        writer.execute_batch("INSERT INTO a VALUES (1)").unwrap();
+        assert!(empty_log(&writer).is_err());
+        reader.execute_batch("END").unwrap();
+        empty_log(&writer).unwrap();
+        assert_eq!(fs::metadata(beside(&path, "-wal")).unwrap().len(), 0);
+    }
+}
