@@ -69,9 +69,15 @@ impl HostError {
             Self::Modules { .. } => {
                 "name a folder that the host may write to with [modules] dir or --modules"
             }
-            Self::Listen { .. } => {
-                "end the program that has the address, or choose another one with --listen"
-            }
+            Self::Listen { source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    "this user may not listen there: choose a port above 1023 with --listen"
+                }
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address: choose one of its own with --listen, or 0.0.0.0 for all of them"
+                }
+                _ => "end the program that has the address, or choose another one with --listen",
+            },
             Self::Engine(_) => {
                 "check that the data folder can be written to: compiled modules are kept in it"
             }

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat, LogLevel};
@@ -64,10 +65,24 @@ fn env_filter(level: LogLevel, filter: Option<&str>) -> Result<EnvFilter, Teleme
     };
     let ours = format!("warn,foldline={level},tower_http={level}");
     let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or(&ours);
-    EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter {
+    let malformed = |reason| TelemetryError::Filter {
         filter: filter.to_owned(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    if let Some(word) = filter.split(',').find(|word| is_misspelt(word.trim())) {
+        return Err(malformed(format!(
+            "{word:?} is no level (error, warn, info, debug, trace, off); for a part of the program write PART=LEVEL"
+        )));
+    }
+    EnvFilter::try_new(filter).map_err(|error| malformed(error.to_string()))
+}
+
+/// A word alone is taken for a part of the program of which everything is logged: of a level that is misspelt that would
+/// be nothing at all.
+fn is_misspelt(word: &str) -> bool {
+    let is_part = word.starts_with("foldline") || word.contains(['=', ':', '[']);
+    let is_level = word.parse::<LevelFilter>().is_ok();
+    !(word.is_empty() || is_part || is_level)
 }
 
 #[cfg(test)]
@@ -76,8 +91,13 @@ mod tests {
 
     #[test]
     fn a_malformed_filter_is_named() {
-        let error = env_filter(LogLevel::Info, Some("foldline=loud")).unwrap_err();
-        assert!(error.to_string().contains("\"foldline=loud\""), "{error}");
+        for filter in ["foldline=loud", "loud", "warn,inof"] {
+            let error = env_filter(LogLevel::Info, Some(filter)).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("{filter:?}")),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -85,6 +105,7 @@ mod tests {
         let of = |filter| env_filter(LogLevel::Debug, filter).unwrap().to_string();
         assert!(of(None).contains("foldline=debug") && of(None).contains("warn"));
         assert_eq!(of(Some("trace")), "trace");
+        assert!(of(Some("off, foldline::source=debug")).contains("debug"));
         assert_eq!(of(Some("")), of(None));
     }
 }

@@ -95,7 +95,11 @@ impl Client {
 
     /// Asks the host to do what `path` says, with `body`.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CliError> {
-        let request = self.agent.post(format!("{}{path}", self.host));
+        let mut request = self.agent.post(format!("{}{path}", self.host));
+        if !body.is_empty() {
+            // A host that refuses says so before it has read the body, and reads no further.
+            request = request.header("expect", "100-continue");
+        }
         self.answer(self.authorized(request).send(body))
     }
 

@@ -10,7 +10,7 @@ use foldline::supervisor::Outcome;
 use super::CliError;
 use super::client::Client;
 use super::operate::{self, path};
-use super::output::{grouped, printable, shown, table};
+use super::output::{grouped, printable, printable_json, shown, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -98,11 +98,11 @@ fn client(common: &operate::Arguments) -> Client {
 
 fn show_list(List { common, of }: &List) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    let answer = client(common).get(&of_list(common, of))?;
+    let letters = all(common, of)?;
     if common.json {
-        return Ok(writeln!(stdout, "{}", answer.json())?);
+        let json = serde_json::to_string(&letters).map_err(io::Error::from)?;
+        return Ok(writeln!(stdout, "{}", printable_json(&json))?);
     }
-    let letters: Vec<DeadLetterSummary> = answer.parse()?;
     if letters.is_empty() {
         let name = printable(&common.name);
         return Ok(writeln!(stdout, "{name} has no dead letters")?);
@@ -121,8 +121,21 @@ fn show_list(List { common, of }: &List) -> Result<(), CliError> {
     Ok(writeln!(stdout, "{}", shown(&rows))?)
 }
 
-fn of_list(common: &operate::Arguments, of: &Of) -> String {
-    path(&common.name, "dead-letters") + &of.parameter()
+/// All of them: a host gives them in pages.
+fn all(common: &operate::Arguments, of: &Of) -> Result<Vec<DeadLetterSummary>, CliError> {
+    let (client, list) = (client(common), path(&common.name, "dead-letters"));
+    let parameter = of.parameter();
+    let joined = if parameter.is_empty() { "?" } else { "&" };
+    let mut letters: Vec<DeadLetterSummary> = Vec::new();
+    loop {
+        let after = letters.last().map_or(0, |letter| letter.sequence);
+        let page = client.get(&format!("{list}{parameter}{joined}after={after}"))?;
+        let page: Vec<DeadLetterSummary> = page.parse()?;
+        if page.is_empty() {
+            return Ok(letters);
+        }
+        letters.extend(page);
+    }
 }
 
 fn state(letter: &DeadLetterSummary) -> &'static str {
@@ -187,8 +200,7 @@ fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
 
 /// Each of them in turn; those that an earlier one took with it are not there any more.
 fn retry_all(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
-    let answer = client(common).get(&of_list(common, of))?;
-    let letters: Vec<DeadLetterSummary> = answer.parse()?;
+    let letters = all(common, of)?;
     if letters.is_empty() {
         let detail = format!("{} has no dead letters", common.name);
         return Err(CliError::failed(detail).hint("see `foldline status`"));

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COLUMN[.desc],…")]
     order: Option<String>,
     /// Most rows, 1 to 1000 [host's default: 100].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: Option<u32>,
     /// Rows to pass over first.
     #[arg(long, value_name = "N")]

@@ -63,19 +63,31 @@ fn outcome(
     match generation.state {
         GenerationState::Live | GenerationState::Standby => Ok(Some(Built::Live)),
         GenerationState::Retired => Ok(Some(Built::Gone)),
+        // It waits for somebody, who would wait for it in vain.
+        GenerationState::Building if generation.status == State::Failed => {
+            let lost = generation
+                .last_error
+                .as_ref()
+                .is_some_and(|it| it.code == "events_lost");
+            let accept = format!("`foldline accept {name}` builds it from what is left");
+            Err(cannot_be_built(name, generation, lost.then_some(accept)))
+        }
         GenerationState::Building => {
             let ready = status.promote == Promote::Manual && generation.status == State::Live;
             // One that is to be compared is never promoted, so it is waited for.
             Ok((ready && !generation.verifies).then_some(Built::Ready))
         }
-        GenerationState::Failed => {
-            let problem = generation.last_error.as_ref();
-            let why = problem.map_or("see its status", |problem| &problem.error);
-            let error = CliError::failed(format!("{name} cannot be built: {why}"));
-            let hint = problem.and_then(|problem| problem.hint.clone());
-            Err(error.hint(hint.unwrap_or_else(|| "see `foldline status NAME`".into())))
-        }
+        GenerationState::Failed => Err(cannot_be_built(name, generation, None)),
     }
+}
+
+/// Why, with this hint, or the problem's own.
+fn cannot_be_built(name: &str, generation: &Generation, hint: Option<String>) -> CliError {
+    let problem = generation.last_error.as_ref();
+    let why = problem.map_or("see its status", |problem| &problem.error);
+    let hint = hint.or_else(|| problem.and_then(|problem| problem.hint.clone()));
+    CliError::failed(format!("{name} cannot be built: {why}"))
+        .hint(hint.unwrap_or_else(|| "see `foldline status NAME`".into()))
 }
 
 fn bar() -> ProgressBar {

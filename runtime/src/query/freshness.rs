@@ -32,12 +32,30 @@ pub(super) async fn reached(
 pub(super) fn not_reached(status: &Status, freshness: Freshness) -> HttpProblem {
     let reason = status.last_error.as_ref();
     let reason = reason.map_or_else(String::new, |problem| format!(": {}", problem.error));
-    let problem = HttpProblem::not_reached(format!(
-        "projection {} is {} at sequence {}, and did not reach {} within {:?}{reason}",
-        status.name, status.status, status.checkpoint, freshness.min_sequence, freshness.timeout
-    ));
-    let hint = status.last_error.as_ref().and_then(|p| p.hint.clone());
-    problem
-        .at(status.checkpoint)
-        .hint(hint.unwrap_or_else(|| "try again, or give a longer timeout= of at most 60s".into()))
+    let (name, at, wanted) = (&status.name, status.checkpoint, freshness.min_sequence);
+    let said = format!(
+        "projection {name} is {} at sequence {at}, and ",
+        status.status
+    );
+    // One that goes nowhere is not waited for.
+    let (said, hint) = match status.status {
+        State::Paused => (
+            format!("{said}does not go on to {wanted}{reason}"),
+            format!("`foldline resume {name}` lets it go on"),
+        ),
+        State::Stopped => (
+            format!("{said}does not go on to {wanted}{reason}"),
+            "put its module file back into the modules folder".to_owned(),
+        ),
+        _ => {
+            let within = freshness.timeout;
+            let hint = status.last_error.as_ref().and_then(|p| p.hint.clone());
+            let longer = || "try again, or give a longer timeout= of at most 60s".into();
+            (
+                format!("{said}did not reach {wanted} within {within:?}{reason}"),
+                hint.unwrap_or_else(longer),
+            )
+        }
+    };
+    HttpProblem::not_reached(said).at(at).hint(hint)
 }

@@ -215,7 +215,10 @@ fn in_words(
         ),
         Verdict::Unchanged => (
             "unchanged",
-            "nothing: it runs, is being built, or is on standby already".into(),
+            match projection.is_none_or(|projection| projection.file.is_some()) {
+                true => "nothing: it runs, is being built, or is on standby already".into(),
+                false => "it is stopped for want of its file, and goes on where it was".into(),
+            },
         ),
         Verdict::Withdraw => (
             "withdraw",

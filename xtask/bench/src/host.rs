@@ -40,6 +40,7 @@ pub(crate) struct Projection {
 /// The part of a generation's status that is looked at.
 #[derive(Deserialize)]
 pub(crate) struct Generation {
+    pub(crate) number: u32,
     pub(crate) state: String,
 }
 
@@ -76,6 +77,8 @@ impl Host {
         })?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // A proxy for the web is not meant for a host on this machine.
+            .proxy(None)
             .build()
             .into();
         Ok(Self {
@@ -157,8 +160,10 @@ impl Host {
 /// The host's defaults are measured, whatever the person's own host is set to.
 fn forget_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("FOLDLINE_") {
-            command.env_remove(name);
+        let shown = name.to_string_lossy();
+        // A context or credentials of NATS are meant for another server.
+        if shown.starts_with("FOLDLINE_") || shown.starts_with("NATS_") {
+            command.env_remove(&name);
         }
     }
 }

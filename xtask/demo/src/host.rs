@@ -266,8 +266,10 @@ fn agent() -> ureq::Agent {
 /// The demo shows the defaults, whatever the person's own host is set to.
 fn forget_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("FOLDLINE_") {
-            command.env_remove(name);
+        let shown = name.to_string_lossy();
+        // A context or credentials of NATS are meant for another server.
+        if shown.starts_with("FOLDLINE_") || shown.starts_with("NATS_") {
+            command.env_remove(&name);
         }
     }
 }

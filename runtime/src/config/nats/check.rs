@@ -16,6 +16,11 @@ pub(in crate::config) fn check(nats: &Nats) -> Result<(), Refused> {
 
 fn check_url(nats: &Nats) -> Result<(), Refused> {
     for server in nats.url.iter().flat_map(|url| url.split(',')) {
+        if server.trim().is_empty() {
+            let url = nats.url.as_deref().unwrap_or_default();
+            let reason = "an address is empty; write nats://HOST:PORT".to_owned();
+            return refuse("nats", "url", quoted(&without_secrets(url)), reason);
+        }
         if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
             let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
             return refuse("nats", "url", quoted(&without_secrets(server)), reason);

@@ -192,8 +192,9 @@ pub(super) fn list(
         "SELECT {OUTLINE} FROM _foldline_dead_letters WHERE sequence > ? ORDER BY sequence LIMIT ?"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut select = connection.prepare_cached(&sql)?;
-    let letters = select.query_map([after.cast_signed(), limit], letter)?;
+    let letters = select.query_map([after, limit], letter)?;
     letters.collect()
 }
 

@@ -157,7 +157,7 @@ impl Watch {
                 .is_ok_and(|other| other.status == "live"),
             Neighbour::Rebuild => host.projection(PROJECTION).is_ok_and(|projection| {
                 let mut generations = projection.generations.iter();
-                generations.all(|generation| generation.state != "building")
+                generations.any(|generation| generation.state == "live" && generation.number > 1)
             }),
         }
     }
