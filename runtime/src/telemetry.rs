@@ -105,7 +105,7 @@ mod tests {
         let of = |filter| env_filter(LogLevel::Debug, filter).unwrap().to_string();
         assert!(of(None).contains("foldline=debug") && of(None).contains("warn"));
         assert_eq!(of(Some("trace")), "trace");
-        assert!(of(Some("off, foldline::source=debug")).contains("debug"));
+        assert!(of(Some("off,foldline::source=debug")).contains("debug"));
         assert_eq!(of(Some("")), of(None));
     }
 }

@@ -297,30 +297,11 @@ impl Supervisor {
 
     fn reload(&self, module: &GuestModule) -> Result<(), CatalogError> {
         let name = &module.definition.name;
-        let projection = self.projections.get(name);
-        let Some((projection, live)) = projection.and_then(|found| Some((found, found.live()?)))
-        else {
-            return Ok(());
-        };
+        let live = self.projections.get(name).and_then(|found| found.live());
+        let Some(live) = live else { return Ok(()) };
         let catalog = &self.ground.shared.catalog;
         catalog.reload(name, live.record.number, &module.digest)?;
         live.reload(module);
-        // What the last module builds of the same version would bring its rows back when it takes over.
-        let of_last = projection.built().map(|built| Arc::clone(&built.record));
-        let of_last = of_last.filter(|built| {
-            built.purpose == Purpose::Promote && built.version == live.record.version
-        });
-        if let Some(of_last) = of_last {
-            // It is retired for the new one.
-            let (state, from) = (GenerationState::Building, of_last.started_from);
-            self.add(
-                module,
-                state,
-                Purpose::Promote,
-                from,
-                of_last.incident.as_ref(),
-            )?;
-        }
         Ok(())
     }
 }

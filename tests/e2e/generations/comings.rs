@@ -96,30 +96,6 @@ fn a_read_model_is_taken_over_when_the_catalog_is_lost() {
 }
 
 #[test]
-fn a_module_reloaded_during_a_rebuild_is_the_one_that_rebuilds() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
-    let host = host(&nats, &stream, "promote = \"manual\"");
-    let asked = host.cli(&["rebuild", NAME]);
-    assert_eq!(asked.code, 0, "{asked:?}");
-    assert_states(&host, &[(1, "live"), (1, "building")]);
-    let mended = rebuilt(&module(NAME), "mended");
-    host.drop_module(FILE, &mended);
-    host.wait_status(
-        NAME,
-        "rebuilds by the module that it was reloaded to",
-        |status| {
-            let built = &status["generations"][1];
-            status["reloads"] == 1
-                && built["number"] == 3
-                && built["state"] == "building"
-                && built["digest"] == status["digest"]
-                && built["checkpoint"] == 500
-        },
-    );
-}
-
-#[test]
 fn a_projection_whose_file_was_overwritten_stays_stopped_after_a_restart() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
