@@ -19,14 +19,15 @@ mod rows;
 use aside::Pending;
 use rows::{Known, Rows, TableRows};
 
-/// How much a guest asked for in one call. Only rises, also where one change replaces another.
+/// How much a guest asked for in one call. Changes and bytes only rise, also where one change replaces another.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked {
     /// Changes.
     pub changes: usize,
     /// Bytes of their keys and rows.
     pub bytes: usize,
-    /// Time in which the secondary indexes were made because it searched: that is no part of its own work.
+    /// Time in which the secondary indexes were made because it searched, and which it has not been given back: that is
+    /// no part of its own work.
     pub indexing: Duration,
 }
 
@@ -113,6 +114,7 @@ impl Session {
     ) -> Result<Vec<Row>, StoreError> {
         // The store answers from its open transaction, so what is pending goes there first.
         self.write()?;
+        // The store would make them itself, but then nobody would know how long that took.
         let began = Instant::now();
         self.store()?.build_indexes()?;
         self.asked.indexing += began.elapsed();

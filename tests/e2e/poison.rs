@@ -82,6 +82,22 @@ fn a_poison_event_holds_its_key_and_no_other_and_a_mended_module_applies_what_is
     host.wait_state("scribe", "live");
 }
 
+/// A host gives them in pages of a thousand.
+#[test]
+fn the_command_line_shows_all_dead_letters_also_where_there_are_many() {
+    let limit = "[recovery]\ndead_letters = 2000\n";
+    let skip = format!("{limit}[projection.scribe]\non_poison = \"skip\"\n");
+    let (_nats, stream, host) = start(&skip);
+    let history: Vec<_> = (0..1_001).map(|_| event("a", "reject this")).collect();
+    host.wait_applied("scribe", stream.publish(&history));
+    let listed = host
+        .cli(&["dead-letters", "list", "scribe", "--json"])
+        .json();
+    let sequences = listed.as_array().into_iter().flatten();
+    let sequences = sequences.filter_map(|letter| letter["sequence"].as_u64());
+    assert!(sequences.eq(1..=1_001), "{listed}");
+}
+
 #[test]
 fn skipping_passes_over_the_poison_event_alone() {
     let (_nats, stream, host) = start("[projection.scribe]\non_poison = \"skip\"\n");

@@ -64,6 +64,22 @@ fn a_stream_that_is_gone_stops_the_projection_until_it_is_restored() {
     assert_each_event_once_in_order(&host, last);
 }
 
+/// It would have less than what it replaces, so nobody but an operator decides that.
+#[test]
+fn a_rebuild_from_a_stream_without_its_beginning_says_so_and_can_be_told_to_go_on() {
+    let (_nats, stream, host) = at_500();
+    stream.purge_before(101);
+    let built = host.cli(&["rebuild", "ledger", "--wait"]);
+    built.assert_explains(1, &["events 1 to 100", "`foldline accept ledger`"]);
+    let accepted = host.cli(&["accept", "ledger"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    host.wait_status("ledger", "has another generation live", |status| {
+        let generations = status["generations"].as_array().into_iter().flatten();
+        let mut live = generations.filter(|one| one["state"] == "live");
+        live.any(|live| live["number"] == 2) && status["status"] == "live"
+    });
+}
+
 /// The server takes what its clients cannot read.
 #[test]
 fn an_event_that_no_client_can_read_is_named_until_it_is_deleted() {

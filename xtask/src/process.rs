@@ -16,6 +16,17 @@ const LINES_SHOWN: usize = 20;
 /// How often a command with a time limit is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Lets a host or a service begin with its defaults, whatever the person who starts it has set for an own one: Foldline's
+/// variables, and those that say which NATS server to use.
+pub fn forget_settings(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let shown = name.to_string_lossy();
+        if shown.starts_with("FOLDLINE_") || shown.starts_with("NATS_") {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// Runs a command with its output on the terminal.
 ///
 /// # Errors

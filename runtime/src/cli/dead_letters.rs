@@ -131,10 +131,10 @@ fn all(common: &operate::Arguments, of: &Of) -> Result<Vec<DeadLetterSummary>, C
         let after = letters.last().map_or(0, |letter| letter.sequence);
         let page = client.get(&format!("{list}{parameter}{joined}after={after}"))?;
         let page: Vec<DeadLetterSummary> = page.parse()?;
-        if page.is_empty() {
-            return Ok(letters);
+        match page.last() {
+            Some(last) if last.sequence > after => letters.extend(page),
+            _ => return Ok(letters),
         }
-        letters.extend(page);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn not_reached(status: &Status, freshness: Freshness) -> HttpProblem 
         ),
         State::Stopped => (
             format!("{said}does not go on to {wanted}{reason}"),
-            "put its module file back into the modules folder".to_owned(),
+            "put its module file back into the modules folder, or, where the host is stopping, ask the next one".to_owned(),
         ),
         _ => {
             let within = freshness.timeout;

@@ -1,6 +1,5 @@
 //! The host process, and what it says of itself over HTTP.
 
-use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use xtask::process;
 
 use crate::child::Child;
 use crate::stage::Stage;
@@ -65,7 +65,7 @@ impl Host {
             symlink(stage.compile_cache()?, cache)?;
         }
         let child = Child::start("foldline", &stage.programs.host, folder, |command| {
-            forget_settings(command);
+            process::forget_settings(command);
             command
                 .arg("run")
                 .args(["--nats", &stage.server.url, "--listen", &listen]);
@@ -154,17 +154,6 @@ impl Host {
             }
         }
         bail!("there is no read model in {}", folder.display())
-    }
-}
-
-/// The host's defaults are measured, whatever the person's own host is set to.
-fn forget_settings(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        let shown = name.to_string_lossy();
-        // A context or credentials of NATS are meant for another server.
-        if shown.starts_with("FOLDLINE_") || shown.starts_with("NATS_") {
-            command.env_remove(&name);
-        }
     }
 }
 

@@ -1,10 +1,8 @@
 //! The host process, and what it says of itself over HTTP.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 use xtask::failure::Failure;
+use xtask::process;
 
 use crate::child::Child;
 
@@ -95,7 +94,7 @@ impl Host {
     pub(crate) async fn start(binary: &Path, folder: &Path, nats: &str) -> Result<Self> {
         let listen = format!("127.0.0.1:{}", port()?);
         let child = Child::start("foldline", binary, folder, |command| {
-            forget_settings(command);
+            process::forget_settings(command);
             command.args(["run", "--nats", nats, "--listen", &listen]);
             command.arg("--modules").arg(folder.join("modules"));
             command.arg("--data").arg(folder.join("data"));
@@ -261,17 +260,6 @@ fn agent() -> ureq::Agent {
         .timeout_global(Some(ANSWER_WITHIN))
         .build()
         .into()
-}
-
-/// The demo shows the defaults, whatever the person's own host is set to.
-fn forget_settings(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        let shown = name.to_string_lossy();
-        // A context or credentials of NATS are meant for another server.
-        if shown.starts_with("FOLDLINE_") || shown.starts_with("NATS_") {
-            command.env_remove(&name);
-        }
-    }
 }
 
 fn port() -> Result<u16> {

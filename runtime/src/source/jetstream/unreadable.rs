@@ -85,7 +85,9 @@ fn fault(stored: &Stored) -> Option<String> {
             return Some(format!("its header line {line:?} has no colon"));
         };
         if HeaderName::from_str(name).is_err() {
-            return Some(format!("its header name {name:?} is none"));
+            return Some(format!(
+                "its header name {name:?} is not one that clients take"
+            ));
         }
         while lines
             .next_if(|next| next.starts_with(char::is_whitespace))
@@ -111,15 +113,11 @@ mod tests {
     fn what_the_client_reads_has_no_fault() {
         for headers in [
             "NATS/1.0\r\n\r\n",
-            "NATS/1.0\r\nTrace: a\r\n b\r\nÜ-less: \r\n\r\n",
+            "NATS/1.0\r\nTrace: a\r\n b\r\nEmpty: \r\nText: Müller\r\n\r\n",
             "NATS/1.0 503\r\n\r\n",
         ] {
-            let headers = headers.replace('Ü', "U");
-            assert_eq!(
-                fault_of("orders.1", Some(headers.as_bytes())),
-                None,
-                "{headers}"
-            );
+            let fault = fault_of("orders.1", Some(headers.as_bytes()));
+            assert_eq!(fault, None, "{headers}");
         }
         assert_eq!(fault_of("orders.\u{a0}", None), None);
     }

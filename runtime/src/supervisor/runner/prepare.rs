@@ -27,13 +27,8 @@ impl Runner {
         stop: CancellationToken,
     ) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
-        let mut store = self.pass_over_lost(store, &checkpoint, &resume).await?;
+        let store = self.settle_place(store, &checkpoint, &resume).await?;
         self.losses.passed();
-        // With nothing left in the stream no event would bring the place at which it begins into the file.
-        let begins_at_end = checkpoint.sequence > 0 && checkpoint.sequence == resume.last_sequence;
-        if store.checkpoint().is_none() && begins_at_end {
-            store = commit(store, &checkpoint).await?;
-        }
         let readers = &self.shared.readers;
         let subscription = readers
             .subscribe(&checkpoint.stream, checkpoint.position())
@@ -136,35 +131,34 @@ impl Runner {
         incident.is_some_and(Incident::is_about_the_stream)
     }
 
-    /// Commits that lost events are passed over, so that it stays accepted, and says so.
-    async fn pass_over_lost(
+    /// Commits the place where it goes on, where no event would: that lost events are passed over, so that it stays
+    /// accepted, and says so; and that it begins at the end of a stream in which nothing is left.
+    async fn settle_place(
         &self,
-        store: SqliteStore,
+        mut store: SqliteStore,
         checkpoint: &Checkpoint,
         resume: &Resume,
     ) -> Result<SqliteStore, Failure> {
-        let Some(LostEvents { first, last }) = resume.lost else {
-            return Ok(store);
-        };
-        tracing::warn!(
-            projection = self.name,
-            stream = checkpoint.stream,
-            "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
-        );
-        if store.checkpoint().is_none() {
+        if let Some(LostEvents { first, last }) = resume.lost {
+            tracing::warn!(
+                projection = self.name,
+                stream = checkpoint.stream,
+                "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
+            );
+        }
+        let begins_at_end = store.checkpoint().is_none()
+            && checkpoint.sequence > 0
+            && checkpoint.sequence == resume.last_sequence;
+        if resume.lost.is_none() && !begins_at_end {
             return Ok(store);
         }
-        commit(store, checkpoint).await
+        let place = checkpoint.clone();
+        blocking(move || {
+            store.commit(&place)?;
+            Ok(store)
+        })
+        .await?
     }
-}
-
-async fn commit(mut store: SqliteStore, place: &Checkpoint) -> Result<SqliteStore, Failure> {
-    let place = place.clone();
-    blocking(move || {
-        store.commit(&place)?;
-        Ok(store)
-    })
-    .await?
 }
 
 /// Opens the file of a generation, or makes it, once. One that was found damaged, or is suspected of it by a reader, is

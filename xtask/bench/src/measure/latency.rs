@@ -98,6 +98,7 @@ pub(super) fn beside(setting: &Setting<'_>, neighbour: Neighbour) -> Result<Vec<
         began: Instant::now(),
         asked: Instant::now(),
         is_started: false,
+        is_over: false,
     });
     let events = OrderEvents::new(setting.events, setting.ids);
     let delays = live::run(&stage.server.url, &host.url, events, || {
@@ -108,6 +109,10 @@ pub(super) fn beside(setting: &Setting<'_>, neighbour: Neighbour) -> Result<Vec<
                 Neighbour::Rebuild => host.rebuild(PROJECTION),
             })
     })?;
+    anyhow::ensure!(
+        watch.borrow().is_over,
+        "the neighbour had not caught up or taken over when the events ended"
+    );
     let (visible, took) = (sorted(delays.visible), watch.borrow().began.elapsed());
     let at = |part| Spread::of([quantile(&visible, part)]);
     let [largest, median, ended] = match neighbour {
@@ -134,6 +139,7 @@ struct Watch {
     began: Instant,
     asked: Instant,
     is_started: bool,
+    is_over: bool,
 }
 
 impl Watch {
@@ -151,7 +157,7 @@ impl Watch {
             return false;
         }
         self.asked = Instant::now();
-        match neighbour {
+        self.is_over = match neighbour {
             Neighbour::Other => host
                 .projection(OTHER)
                 .is_ok_and(|other| other.status == "live"),
@@ -159,7 +165,8 @@ impl Watch {
                 let mut generations = projection.generations.iter();
                 generations.any(|generation| generation.state == "live" && generation.number > 1)
             }),
-        }
+        };
+        self.is_over
     }
 }
 
