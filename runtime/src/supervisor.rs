@@ -93,6 +93,8 @@ impl Supervisor {
     ) -> Result<Supervised, CatalogError> {
         let (supervision, inbox) = Supervision::new();
         let tracker = TaskTracker::new();
+        // What made a build fail may be mended: in the configuration, or in the data folder.
+        shared.catalog.try_failed_again()?;
         let records = shared.catalog.projections()?;
         let ground = Ground {
             shared,
@@ -232,7 +234,13 @@ impl Supervisor {
                     hosted.recorded(generation);
                     hosted
                 }
-                None => Hosted::new(&self.ground.shared, generation, file.as_deref()),
+                None => {
+                    let hosted = Hosted::new(&self.ground.shared, generation, file.as_deref());
+                    if projection.is_paused() {
+                        hosted.progress.state(State::Paused, None);
+                    }
+                    hosted
+                }
             });
         }
         before

@@ -159,6 +159,18 @@ impl Catalog {
         })
     }
 
+    /// Lets all builds that have failed go on from where they came to a stop.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn try_failed_again(&self) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let sql =
+                "UPDATE generations SET state = 'building', failure = NULL WHERE state = 'failed'";
+            transaction.execute(sql, []).map(drop)
+        })
+    }
+
     /// Retires a generation that is not live.
     ///
     /// # Errors

@@ -209,7 +209,8 @@ impl CommandError {
                  goes back to the generation on standby"
             }
             Self::BuildFailed { .. } => {
-                "put a corrected module into the modules folder: it is built in place of this one"
+                "put a corrected module into the modules folder: it is built in place of this one; where a limit was in the \
+                 way, raise it and restart the host: it goes on from there"
             }
             Self::Broken { .. } => {
                 "`foldline rebuild` builds it again from the stream, in a file of its own"

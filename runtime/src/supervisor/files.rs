@@ -295,10 +295,23 @@ impl Supervisor {
         self.ground.shared.catalog.retire(name, built.record.number)
     }
 
+    /// The module feeds the live generation from here on. What it builds of that version begins anew with it: rows of
+    /// two modules are not what a rebuild is asked for, and one that has failed may have waited for this module.
     fn reload(&self, module: &GuestModule) -> Result<(), CatalogError> {
         let name = &module.definition.name;
-        let live = self.projections.get(name).and_then(|found| found.live());
-        let Some(live) = live else { return Ok(()) };
+        let Some(projection) = self.projections.get(name) else {
+            return Ok(());
+        };
+        let Some(live) = projection.live() else {
+            return Ok(());
+        };
+        // First what is built: a host that dies in between finds the live one's module to be another one, and comes here
+        // again.
+        if let Some(built) = projection.rebuilt() {
+            let (from, incident) = (built.record.started_from, built.record.incident.as_ref());
+            let (state, purpose) = (GenerationState::Building, Purpose::Promote);
+            self.add(module, state, purpose, from, incident)?;
+        }
         let catalog = &self.ground.shared.catalog;
         catalog.reload(name, live.record.number, &module.digest)?;
         live.reload(module);

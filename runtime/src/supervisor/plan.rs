@@ -224,13 +224,18 @@ fn in_words(
             "withdraw",
             "it is what is live: what is being built is given up".into(),
         ),
-        Verdict::Reload => (
-            "reload",
-            "it is swapped in between two commits; rows and checkpoint stay".into(),
-        ),
+        Verdict::Reload => ("reload", reload_in_words(projection)),
         Verdict::Rebuild => ("rebuild", rebuild_in_words(name, building, settings)),
         Verdict::Refused { error, .. } => ("refused", error.clone()),
     }
+}
+
+fn reload_in_words(projection: Option<&Projection>) -> String {
+    let anew = match projection.and_then(Projection::rebuilt) {
+        Some(_) => "; the rebuild of this version begins anew with it",
+        None => "",
+    };
+    format!("it is swapped in between two commits; rows and checkpoint stay{anew}")
 }
 
 fn rebuild_in_words(name: &str, building: Option<u32>, settings: &Settings) -> String {

@@ -13,7 +13,7 @@ use super::meeting::Party;
 use super::message::Message;
 use super::onlooker::look_on;
 use super::runner::{Run, Runner, Shared};
-use crate::catalog::{GenerationRecord, GenerationState};
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
@@ -106,6 +106,14 @@ impl Projection {
     pub(super) fn built(&self) -> Option<&Hosted> {
         let failed = self.of_state(GenerationState::Failed);
         self.of_state(GenerationState::Building).or(failed)
+    }
+
+    /// What is being built of the live version to take its place, or was and has failed.
+    pub(super) fn rebuilt(&self) -> Option<&Hosted> {
+        let live = self.live()?.record.version;
+        let built = self.built().map(|built| (built, &*built.record));
+        let built = built.filter(|(_, it)| it.version == live && it.purpose == Purpose::Promote);
+        built.map(|(built, _)| built)
     }
 
     pub(super) fn numbered(&mut self, number: u32) -> Option<&mut Hosted> {

@@ -32,6 +32,8 @@ pub(crate) struct Case {
     pub(crate) file: Module,
     pub(crate) live: Generation,
     pub(crate) standby: Option<Generation>,
+    /// What was built again and has failed, or has not come to its end yet.
+    pub(crate) built: Option<Generation>,
     pub(crate) paused: bool,
     /// What was done, for whoever reads of a failure.
     pub(crate) log: Vec<String>,
@@ -63,6 +65,7 @@ impl Case {
             file,
             live: Generation::new(1, rules),
             standby: None,
+            built: None,
             paused: false,
             log: vec![format!("{settings:?} with {file:?}")],
         }
@@ -111,6 +114,7 @@ impl Case {
         }
         let data = self.folder.path();
         self.host = Some(Host::start(data, self.settings, &self.source, self.file).await);
+        self.has_taken_over();
         // What is live may have come back from standby with its own module: the file is the newer word.
         self.live_runs_file();
     }
@@ -120,6 +124,7 @@ impl Case {
         self.file = self.file.other();
         self.said(format!("reload to {:?}", self.file));
         self.host().put(self.file).await;
+        self.has_taken_over();
         self.live_runs_file();
     }
 
@@ -130,16 +135,26 @@ impl Case {
         self.live_runs_file();
     }
 
-    /// From some place on that is not known.
+    /// From some place on that is not known. What is built of the same version begins anew with it.
     fn live_runs_file(&mut self) {
         let module = self.file;
-        self.live.changes(
-            Rules {
-                module,
-                ..self.live.rules
-            },
-            0,
-        );
+        if module == self.live.rules.module {
+            return;
+        }
+        let rules = Rules {
+            module,
+            ..self.live.rules
+        };
+        self.live.changes(rules, 0);
+        if let Some(built) = self.built.take() {
+            self.built = Some(Generation::new(
+                built.number + 1,
+                Rules {
+                    module,
+                    ..built.rules
+                },
+            ));
+        }
     }
 
     /// Waits until everything is applied as far as it can be, and compares it.
@@ -147,6 +162,7 @@ impl Case {
         if self.paused {
             return;
         }
+        self.build_ends().await;
         let seen = self.seen_at_end(&self.live).await;
         self.live.rests(&self.history, &seen);
         if let Some(mut standby) = self.standby.take() {

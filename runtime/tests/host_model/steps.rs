@@ -16,9 +16,9 @@ impl Case {
         match self.random.random_range(0..24) {
             0..9 => self.publish(),
             9 => self.interrupt(),
-            10 | 11 => self.restart(true).await,
-            12 => self.restart(false).await,
-            13 | 14 if !self.live.is_changing() => self.reload().await,
+            10 | 11 if self.may_look().await => self.restart(true).await,
+            12 if self.may_look().await => self.restart(false).await,
+            13 | 14 if !self.live.is_changing() && self.may_reload().await => self.reload().await,
             15 => match self.paused {
                 true => self.resume().await,
                 false => self.pause().await,
@@ -28,7 +28,7 @@ impl Case {
             18 if !self.paused => self.rebuild().await,
             19 if !self.paused => self.rollback().await,
             20 if !self.paused => self.other_strategy().await,
-            21 if !self.live.is_changing() => self.look_at_folder().await,
+            21 if !self.live.is_changing() && self.may_look().await => self.look_at_folder().await,
             22 => self.rest().await,
             _ if self.paused => self.stays_paused().await,
             _ => self.look(),
@@ -81,7 +81,8 @@ impl Case {
         self.live.contents().sequence < self.history.len() as u64
     }
 
-    /// The live module builds another generation, which takes the live one's place unless it has to stop.
+    /// The live module builds another generation, which takes the live one's place unless it has to stop. The host may
+    /// start again meanwhile, or another module be put into the modules folder.
     async fn rebuild(&mut self) {
         self.rest().await;
         let outcome = self
@@ -91,40 +92,76 @@ impl Case {
             .unwrap();
         let number = outcome.generation.unwrap();
         self.said(format!("rebuild as generation {number}"));
-        let [strategy, strategy_building] = self.settings.strategies;
-        let building = Rules {
-            strategy: strategy_building,
+        let rules = Rules {
+            strategy: self.settings.strategies[1],
             ..self.live.rules
         };
-        if self.random.random_bool(0.3) {
-            let crash = self.random.random_bool(0.7);
-            self.restart(crash).await;
+        self.built = Some(Generation::new(number, rules));
+        // Where the live one has not come to the end, nobody knows where the other one takes over and at which module.
+        let may_begin_anew = !self.has_stopped();
+        let begins_anew = self.file != self.live.rules.module;
+        match self.random.random_range(0..10) {
+            0..2 if may_begin_anew || !begins_anew => self.restart(true).await,
+            2 if may_begin_anew || !begins_anew => self.restart(false).await,
+            3..5 if may_begin_anew => self.reload().await,
+            _ => {}
         }
-        let mut built = Generation::new(number, building);
+        self.rest().await;
+    }
+
+    /// Waits until what is being built has taken the live one's place, or has failed.
+    pub(crate) async fn build_ends(&mut self) {
+        let Some(built) = self.built.take() else {
+            return;
+        };
         let end = built.ends(&self.history).pop_first().unwrap();
-        let live_at = self.live.contents().sequence;
-        let promoted = end.sequence >= live_at;
+        let promoted = end.sequence >= self.live.contents().sequence;
         let state = match promoted {
             true => GenerationState::Live,
             false => GenerationState::Failed,
         };
+        let number = built.number;
         let is_done = |host: &Host| {
             let generation = host.generation(number);
             generation.is_some_and(|generation| generation.record.state == state)
         };
         let what = format!("generation {number} is {state}");
         self.host().until(&what, is_done).await;
-        if promoted {
-            built.changes(
-                Rules {
-                    strategy,
-                    ..building
-                },
-                live_at,
-            );
-            self.standby = Some(std::mem::replace(&mut self.live, built));
+        self.built = Some(built);
+        self.has_taken_over();
+    }
+
+    /// The model follows what has taken the live one's place.
+    pub(crate) fn has_taken_over(&mut self) {
+        let live = self.host().entry().live.record.number;
+        let Some(mut built) = self.built.take_if(|built| built.number == live) else {
+            return;
+        };
+        let rules = Rules {
+            strategy: self.settings.strategies[0],
+            ..built.rules
+        };
+        built.changes(rules, self.live.contents().sequence);
+        self.standby = Some(std::mem::replace(&mut self.live, built));
+    }
+
+    /// Whether the host may look at the modules folder: what is built anew then must be able to come to its end, and the
+    /// live one to be at its own, so that it is known whether it takes over.
+    async fn may_look(&mut self) -> bool {
+        if self.built.is_none() || self.file == self.live.rules.module {
+            return true;
         }
         self.rest().await;
+        !self.paused
+    }
+
+    /// The same, of a module that is another one.
+    async fn may_reload(&mut self) -> bool {
+        if self.built.is_none() {
+            return true;
+        }
+        self.rest().await;
+        !self.paused
     }
 
     async fn rollback(&mut self) {
@@ -148,6 +185,8 @@ impl Case {
         }
         outcome.unwrap();
         self.said("rollback");
+        // It was of the version that is left.
+        self.built = None;
         self.standby = Some(std::mem::replace(&mut self.live, standby));
         self.rest().await;
     }
