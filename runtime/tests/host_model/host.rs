@@ -151,13 +151,23 @@ impl Host {
 
     /// Puts a module into the modules folder.
     pub(crate) async fn put(&self, module: Module) {
-        let finding = MODULES.finding(module);
-        assert!(self.supervised.supervision.take(vec![finding]).await);
+        self.take(vec![MODULES.finding(module)]).await;
     }
 
     /// Nothing changed there.
     pub(crate) async fn look_at_folder(&self) {
-        assert!(self.supervised.supervision.take(Vec::new()).await);
+        self.take(Vec::new()).await;
+    }
+
+    /// Returns when it is done: whatever the supervisor is told is done in the order in which it is told.
+    async fn take(&self, findings: Vec<Finding>) {
+        let supervision = &self.supervised.supervision;
+        assert!(supervision.take(findings).await);
+        let nobody = supervision.command("nobody", Command::Resume).await;
+        assert!(
+            matches!(nobody, Err(CommandError::Unknown { .. })),
+            "{nobody:?}"
+        );
     }
 
     pub(crate) async fn command(&self, command: Command) -> Result<Outcome, CommandError> {

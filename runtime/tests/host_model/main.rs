@@ -39,27 +39,33 @@ fn cases() -> u64 {
 
 fn run(test: u64) {
     let seed = seed();
+    alone(async move {
+        for case in 0..cases() {
+            // Far enough from each other, so that a case is run again by its own seed with FOLDLINE_CASES=1.
+            let seed = if cases() == 1 {
+                seed
+            } else {
+                seed.wrapping_add(test * 1_000_000 + case)
+            };
+            run_case(seed).await;
+        }
+    });
+}
+
+/// Runs it to its end. The host of one that panics is still there, and is not waited for.
+fn alone(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    for case in 0..cases() {
-        // Far enough from each other, so that a case is run again by its own seed with FOLDLINE_CASES=1.
-        let seed = if cases() == 1 {
-            seed
-        } else {
-            seed.wrapping_add(test * 1_000_000 + case)
-        };
-        if let Err(panic) = runtime.block_on(run_case(seed)) {
-            // The host of that case is still there and would be waited for.
-            runtime.shutdown_background();
-            std::panic::resume_unwind(panic);
-        }
+    if let Err(panic) = runtime.block_on(AssertUnwindSafe(work).catch_unwind()) {
+        runtime.shutdown_background();
+        std::panic::resume_unwind(panic);
     }
 }
 
-async fn run_case(seed: u64) -> std::thread::Result<()> {
+async fn run_case(seed: u64) {
     let mut case = Case::new(seed).await;
     let steps = case.random.random_range(5..30);
     let ran = AssertUnwindSafe(steps_of(&mut case, steps))
@@ -68,10 +74,9 @@ async fn run_case(seed: u64) -> std::thread::Result<()> {
     if let Err(panic) = ran {
         eprintln!("{}", case.log.join("\n"));
         eprintln!("this case again: FOLDLINE_SEED={seed} FOLDLINE_CASES=1");
-        return Err(panic);
+        std::panic::resume_unwind(panic);
     }
     case.end().await;
-    Ok(())
 }
 
 async fn steps_of(case: &mut Case, steps: usize) {
