@@ -136,14 +136,26 @@ impl GuestFault {
                 "mend the projection and put the new module into the modules folder: it goes on from here"
             }
             Self::Time { .. } => {
-                "raise limits.call_ms or lower limits.batch_events, or make the projection do less per event"
+                "make the projection do less per event, or raise limits.call_ms or lower limits.batch_events and restart the host"
             }
-            Self::Memory { .. } => "raise limits.memory_mib or lower limits.batch_kib",
-            Self::Changes { .. } => "raise limits.changes_per_batch or lower limits.batch_events",
-            Self::ChangeBytes { .. } => "raise limits.changes_mib or lower limits.batch_events",
-            Self::Row { .. } => "raise limits.row_kib, or split the row over several",
-            Self::Find { .. } => "raise limits.find_mib, or find fewer rows at once",
-            Self::Sent { .. } => "raise limits.row_kib, or send less in one row, log line or error",
+            Self::Memory { .. } => {
+                "raise limits.memory_mib or lower limits.batch_kib, and restart the host"
+            }
+            Self::Changes { .. } => {
+                "raise limits.changes_per_batch or lower limits.batch_events, and restart the host"
+            }
+            Self::ChangeBytes { .. } => {
+                "raise limits.changes_mib or lower limits.batch_events, and restart the host"
+            }
+            Self::Row { .. } => {
+                "split the row over several, or raise limits.row_kib and restart the host"
+            }
+            Self::Find { .. } => {
+                "find fewer rows at once, or raise limits.find_mib and restart the host"
+            }
+            Self::Sent { .. } => {
+                "send less in one row, log line or error, or raise limits.row_kib and restart the host"
+            }
             Self::Misuse(_) => "build the module with a current foldline-sdk, which cannot do this",
             Self::Store(error) => error.hint(),
         }

@@ -114,7 +114,8 @@ impl Supervisor {
         let Some(projection) = self.projections.get(name) else {
             return self.verdict_over_file(module);
         };
-        if let Some(other) = projection.file.as_deref().filter(|other| *other != file) {
+        let other = projection.file.as_deref().filter(|other| *other != file);
+        if let Some(other) = other.filter(|other| self.may_hold(other, name)) {
             return Verdict::Refused {
                 error: format!("projection {name} already runs from {other}"),
                 hint: "remove one of the two files, or give one projection another name".into(),
@@ -131,6 +132,13 @@ impl Supervisor {
             standby: standby.map(|standby| Module::of(&standby.record)),
         };
         verdict::of(Module::new(module), present)
+    }
+
+    /// Whether the file is still this projection's; it is not where it was given another one's module, as when two files
+    /// are swapped.
+    fn may_hold(&self, file: &str, name: &str) -> bool {
+        let content = self.files.get(file);
+        content.is_none_or(|content| content.module.definition.name == name)
     }
 
     /// A read model that the catalog does not know may lie there: of a catalog that was lost, or of an older Foldline.

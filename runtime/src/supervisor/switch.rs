@@ -203,7 +203,8 @@ impl Supervisor {
         }
         let was = live.record.version;
         // There is no going back to a file that cannot be read.
-        let keep_standby = self.settings(name).standby && live.broken().is_none();
+        let was_broken = live.broken().is_some();
+        let keep_standby = self.settings(name).standby && !was_broken;
         shared.catalog.make_live(name, number, keep_standby)?;
         self.follow(name)?;
         tracing::info!(
@@ -213,10 +214,11 @@ impl Supervisor {
             checkpoint = at,
             "promoted"
         );
-        let was_is = if keep_standby {
-            "on standby"
-        } else {
-            "retired"
+        let was_is = match keep_standby {
+            true => "on standby",
+            // Its module is not what was wrong with it.
+            false if was_broken && version < was => "retired, and built again if its file is there",
+            false => "retired",
         };
         let message = format!(
             "version {version} of {name} is live at sequence {at}; version {was} is {was_is}"

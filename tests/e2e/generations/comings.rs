@@ -113,3 +113,43 @@ fn a_projection_whose_file_was_overwritten_stays_stopped_after_a_restart() {
         "{status}"
     );
 }
+
+#[test]
+fn two_projections_whose_files_are_swapped_go_on_from_each_others() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = host(&nats, &stream, "");
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_applied("ledger", 500);
+    for away in [false, true] {
+        if away {
+            assert!(host.end_with("TERM").success());
+        }
+        for (from, to) in [
+            (FILE, "aside"),
+            ("ledger.wasm", FILE),
+            ("aside", "ledger.wasm"),
+        ] {
+            host.rename_module(from, to);
+        }
+        if away {
+            host.restart();
+        }
+        let (held, of_ledger) = match away {
+            false => ("ledger.wasm", FILE),
+            true => (FILE, "ledger.wasm"),
+        };
+        for (name, file) in [(NAME, held), ("ledger", of_ledger)] {
+            host.wait_status(name, &format!("runs from {file}"), |status| {
+                status["status"] == "live" && status["file"] == *file
+            });
+        }
+        let last = stream.publish(&Orders::new(3).events(100));
+        for name in [NAME, "ledger"] {
+            host.wait_applied(name, last);
+        }
+        for file in [FILE, "ledger.wasm"] {
+            assert_eq!(host.refused(file), None);
+        }
+    }
+}
