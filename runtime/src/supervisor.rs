@@ -299,6 +299,13 @@ impl Supervisor {
         if let Err(error) = failed.and_then(|()| self.follow(name)) {
             tracing::error!(projection = name, hint = error.hint(), "{error}");
         }
+        // Promoted in the same moment, it may only have failed by what holds for a build.
+        let projection = self.projections.get_mut(name);
+        let hosted = projection.and_then(|projection| projection.numbered(number));
+        if let Some(hosted) = hosted.filter(|hosted| hosted.outgrew_its_run()) {
+            hosted.stop();
+            self.settle(name);
+        }
     }
 
     /// Deletes the files of retired generations, once `ending` has let go of its own.

@@ -111,12 +111,8 @@ impl Supervisor {
         };
         let (record, status) = (&built.record, built.progress.subscribe());
         let version = record.version;
-        if let Some(failure) = record.failure.clone() {
-            return Err(CommandError::BuildFailed {
-                name: name(),
-                version,
-                failure: failure.error,
-            });
+        if record.state == GenerationState::Failed {
+            return Err(built.build_failed());
         }
         if record.purpose == Purpose::Verify {
             return Err(CommandError::NothingToPromote { name: name() });

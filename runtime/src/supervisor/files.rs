@@ -64,7 +64,7 @@ impl Supervisor {
     }
 
     /// Starts what has a file and does not run, and stops what has none.
-    fn settle(&mut self, name: &str) {
+    pub(super) fn settle(&mut self, name: &str) {
         if let Some(mut projection) = self.projections.remove(name) {
             self.run_or_stop(&mut projection);
             self.projections.insert(name.to_owned(), projection);

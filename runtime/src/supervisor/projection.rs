@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::command_error::CommandError;
 use super::meeting::Party;
 use super::message::Message;
 use super::onlooker::look_on;
@@ -78,6 +79,8 @@ pub(super) struct Hosted {
 }
 
 struct Running {
+    /// Whether it was being built when the run began.
+    as_build: bool,
     module: watch::Sender<GuestModule>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -224,10 +227,17 @@ impl Hosted {
         });
         let task = ground.tracker.spawn(runner.run(self.ending.take()));
         self.running = Some(Running {
+            as_build: is_built(&self.record),
             module: sender,
             stop,
             task,
         });
+    }
+
+    /// Whether its run began while it was being built, and it is not any more.
+    pub(super) fn outgrew_its_run(&self) -> bool {
+        let as_build = self.running.as_ref().is_some_and(|run| run.as_build);
+        as_build && !is_built(&self.record)
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -275,6 +285,16 @@ impl Hosted {
             at: telemetry::now(),
         };
         self.progress.state(State::Failed, Some(problem));
+    }
+
+    /// That it cannot be promoted.
+    pub(super) fn build_failed(&self) -> CommandError {
+        let (record, failure) = (&self.record, self.record.failure.as_ref());
+        CommandError::BuildFailed {
+            name: record.definition.name.clone(),
+            version: record.version,
+            failure: failure.map_or_else(String::new, |failure| failure.error.clone()),
+        }
     }
 
     pub(super) fn party(&self) -> Party {

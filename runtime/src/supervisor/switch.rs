@@ -189,6 +189,10 @@ impl Supervisor {
             return Err(CommandError::NothingToPromote { name: name.into() });
         };
         next.usable()?;
+        // It may have failed since the two were asked to stand.
+        if next.record.state == GenerationState::Failed {
+            return Err(next.build_failed());
+        }
         let shared = &self.ground.shared;
         let given_up = Ahead::of(live).is_given_up(&next.record);
         // What readers see is what the files say, not what a status says.

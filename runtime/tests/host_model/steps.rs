@@ -109,23 +109,23 @@ impl Case {
         self.rest().await;
     }
 
-    /// Waits until what is being built has taken the live one's place, or has failed.
+    /// Waits until what is being built has taken the live one's place, or has failed. One that comes as far as the live one
+    /// and stops at the same event may do either.
     pub(crate) async fn build_ends(&mut self) {
         let Some(built) = self.built.take() else {
             return;
         };
-        let end = built.ends(&self.history).pop_first().unwrap();
-        let promoted = end.sequence >= self.live.contents().sequence;
-        let state = match promoted {
-            true => GenerationState::Live,
-            false => GenerationState::Failed,
-        };
+        let end = built.ends(&self.history).pop_first().unwrap().sequence;
+        let may_be = [
+            (end >= self.live.contents().sequence).then_some(GenerationState::Live),
+            (end < self.history.len() as u64).then_some(GenerationState::Failed),
+        ];
         let number = built.number;
         let is_done = |host: &Host| {
             let generation = host.generation(number);
-            generation.is_some_and(|generation| generation.record.state == state)
+            generation.is_some_and(|generation| may_be.contains(&Some(generation.record.state)))
         };
-        let what = format!("generation {number} is {state}");
+        let what = format!("generation {number} is one of {may_be:?}");
         self.host().until(&what, is_done).await;
         self.built = Some(built);
         self.has_taken_over();

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use serde_json::Value;
-
 use super::{NAME, PAGE, World, beside, cut, garble, pages};
 
 type Damage = fn(&std::path::Path);
