@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use foldline_programs::Child;
 use serde::Deserialize;
 use xtask::process;
 
-use crate::child::Child;
 use crate::stage::Stage;
 
 /// Longest time without an answer that is not "not yet".
@@ -68,7 +68,7 @@ impl Host {
             process::forget_settings(command);
             command
                 .arg("run")
-                .args(["--nats", &stage.server.url, "--listen", &listen]);
+                .args(["--nats", stage.server.url(), "--listen", &listen]);
             command.args(["--modules", "modules", "--data", "data"]);
             if let Some(config) = config {
                 command.arg("--config").arg(config);

@@ -11,7 +11,6 @@
     reason = "the benchmark talks to a person at a terminal"
 )]
 
-mod child;
 mod host;
 mod load;
 mod machine;
@@ -24,9 +23,9 @@ mod replay;
 mod replays;
 mod report;
 mod rows;
-mod server;
 mod stage;
 mod statistics;
+mod usage;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use foldline_programs::Child;
 use xtask::process;
 
-use crate::child::Child;
 use crate::host::Host;
 use crate::replay::{PROJECTION, TABLE, put_modules};
 use crate::report;
@@ -39,8 +39,8 @@ pub(crate) fn record(stage: &Stage<'_>, config: Option<&Path>) -> Result<()> {
             .arg(&data);
     })?;
     host.wait_until_live(PROJECTION, TABLE, stage.events)?;
-    recorder.finish()?;
-    host.child.finish()?;
+    recorder.stop()?;
+    host.child.stop()?;
     let functions = results.join("profile.txt");
     let by_function = [
         "report",

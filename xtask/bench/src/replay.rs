@@ -3,17 +3,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use foldline_programs::Child;
 use serde::Serialize;
 
-use crate::child::Child;
 use crate::host::Host;
 use crate::peer::DONE;
 use crate::python::Script;
 use crate::rows;
 use crate::stage::Stage;
+use crate::usage::usage;
 
 /// Ten projections on one stream.
 const MANY: usize = 10;
@@ -141,7 +142,7 @@ pub(crate) fn peer(stage: &Stage<'_>, folder: &Path, name: &str, events: u64) ->
             "peer",
             name,
             "--url",
-            &stage.server.url,
+            stage.server.url(),
             "--last",
             &events.to_string(),
         ]);
@@ -155,7 +156,7 @@ fn run_script(stage: &Stage<'_>, folder: &Path, script: &Script, events: u64) ->
     time(stage, folder, &python, events, |command| {
         command
             .arg(script.path())
-            .args([&stage.server.url, &events.to_string(), "orders.db"]);
+            .args([stage.server.url(), &events.to_string(), "orders.db"]);
     })
 }
 
@@ -167,26 +168,29 @@ fn time(
     events: u64,
     arguments: impl FnOnce(&mut Command),
 ) -> Result<Replay> {
-    let before = stage.server.usage()?;
-    let mut child = Child::start("peer", program, folder, arguments)?;
+    let before = usage(stage.server.id())?;
+    let mut child = Child::start("peer", program, folder, |command| {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        arguments(command);
+    })?;
     child.wait_for_line(DONE)?;
-    let seconds = child.started.elapsed().as_secs_f64();
-    let (usage, server) = (child.usage()?, stage.server.usage()?);
-    child.finish()?;
+    let seconds = child.started().elapsed().as_secs_f64();
+    let (used, server) = (usage(child.id())?, usage(stage.server.id())?);
+    child.stop()?;
     let database = folder.join("orders.db");
     let rows = database
         .exists()
         .then(|| rows::hash(&database))
         .transpose()?;
-    let (cpu, server_cpu) = (usage.cpu, server.cpu - before.cpu);
+    let (cpu, server_cpu) = (used.cpu, server.cpu - before.cpu);
     Ok(Replay {
         seconds,
         events,
         applied: events,
         cpu,
         server_cpu,
-        peak: usage.peak,
-        written: usage.written,
+        peak: used.peak,
+        written: used.written,
         rows,
     })
 }
@@ -199,23 +203,23 @@ fn host(
     names: &[String],
 ) -> Result<Replay> {
     put_modules(stage, folder, names)?;
-    let before = stage.server.usage()?;
+    let before = usage(stage.server.id())?;
     let mut host = Host::start(stage, folder, config)?;
     for name in names {
         host.wait_until_live(name, TABLE, stage.events)?;
     }
-    let seconds = host.child.started.elapsed().as_secs_f64();
-    let (usage, server) = (host.child.usage()?, stage.server.usage()?);
-    host.child.finish()?;
+    let seconds = host.child.started().elapsed().as_secs_f64();
+    let (used, server) = (usage(host.child.id())?, usage(stage.server.id())?);
+    host.child.stop()?;
     let rows = equal_rows(&host, names)?;
     Ok(Replay {
         seconds,
         events: stage.events,
         applied: stage.events * names.len() as u64,
-        cpu: usage.cpu,
+        cpu: used.cpu,
         server_cpu: server.cpu - before.cpu,
-        peak: usage.peak,
-        written: usage.written,
+        peak: used.peak,
+        written: used.written,
         rows: Some(rows),
     })
 }

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use foldline_programs::NatsServer;
 use tempfile::TempDir;
 use xtask::step::step;
 
 use crate::load::{copy_first, load};
 use crate::orders::{Ids, OrderEvents};
-use crate::server::NatsServer;
 
 /// What `cargo xtask bench` has built and found.
 pub(crate) struct Programs {
@@ -79,7 +79,7 @@ impl<'p> Stage<'p> {
         let server = NatsServer::start(&programs.nats_server, &folder.path().join("server"))?;
         step(&format!("load {count} order events"), || {
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(load(&server.url, events))
+            runtime.block_on(load(server.url(), events))
         })?;
         Ok(Self {
             programs,
@@ -92,7 +92,7 @@ impl<'p> Stage<'p> {
     /// Copies the first `count` events to a stream that ends with them.
     pub(crate) fn copy_first(&self, count: u64) -> Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(copy_first(&self.server.url, count))
+        runtime.block_on(copy_first(self.server.url(), count))
     }
 
     /// An empty folder for one run, which removes itself.

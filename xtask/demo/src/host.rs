@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use foldline_programs::Child;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 use xtask::failure::Failure;
 use xtask::process;
-
-use crate::child::Child;
 
 /// What `foldline run` listens on by default, and its client commands look at.
 const DEFAULT_PORT: u16 = 7070;

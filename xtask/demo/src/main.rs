@@ -11,13 +11,11 @@
     reason = "the demo talks to a person at a terminal"
 )]
 
-mod child;
 mod host;
 mod orders;
 mod progress;
 mod publisher;
 mod reload;
-mod server;
 mod versions;
 
 use std::fs;
@@ -27,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
+use foldline_programs::NatsServer;
 use indicatif::{HumanCount, ProgressBar};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -36,7 +35,6 @@ use xtask::{failure, guests};
 use crate::host::{Host, Query};
 use crate::progress::{Watch, bar, catch_up};
 use crate::publisher::{Publisher, STREAM};
-use crate::server::NatsServer;
 
 /// The projections shown, named like their crates.
 const PROJECTIONS: [&str; 3] = ["order-summary", "customer-totals", "product-sales"];
@@ -112,9 +110,9 @@ async fn show(options: &Options) -> Result<()> {
         .prefix("foldline-demo-")
         .tempdir()?;
     let folder = folder.path();
-    let server = start_server(options, folder).await?;
-    let publisher = publish_past(&server.url).await?;
-    let mut host = start_host(options, folder, &server.url).await?;
+    let server = start_server(options, folder)?;
+    let publisher = publish_past(server.url()).await?;
+    let mut host = start_host(options, folder, server.url()).await?;
 
     let caught_up = catch_up(&mut host, &PROJECTIONS, PAST_EVENTS.into());
     step_async("catch up with the past", caught_up).await?;
@@ -130,17 +128,18 @@ async fn show(options: &Options) -> Result<()> {
     reload::show(&mut host, &options.guests, &modules).await?;
     versions::show(&mut host, &options.guests, &modules).await?;
 
-    print_what_to_try(&host, &server.url);
+    print_what_to_try(&host, server.url());
     if !options.once {
         return go_on(&mut host, &mut trickle).await;
     }
     step("stop the host", || host.child.finish())
 }
 
-async fn start_server(options: &Options, folder: &Path) -> Result<NatsServer> {
-    let server = NatsServer::start(&options.nats_server, folder);
-    let server = step_async("start a private JetStream server", server).await?;
-    println!("    {}, its data in {}", server.url, folder.display());
+fn start_server(options: &Options, folder: &Path) -> Result<NatsServer> {
+    let server = step("start a private JetStream server", || {
+        NatsServer::start(&options.nats_server, folder)
+    })?;
+    println!("    {}, its data in {}", server.url(), folder.display());
     Ok(server)
 }
 

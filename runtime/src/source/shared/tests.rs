@@ -10,6 +10,7 @@ use crate::source::conformance::soon;
 use crate::source::memory::MemorySource;
 
 mod random;
+mod replaced;
 
 const STREAM: &str = "ORDERS";
 const LIMITS: BatchLimits = BatchLimits {

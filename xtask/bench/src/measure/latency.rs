@@ -75,7 +75,7 @@ fn run_alone(setting: &Setting<'_>, stage: &Stage<'_>, run: usize) -> Result<Del
     let mut host = start(setting, stage, folder.path())?;
     host.wait_until_live(PROJECTION, TABLE, stage.events + run as u64 * EVENTS)?;
     let events = OrderEvents::new(EVENTS, setting.ids);
-    live::run(&stage.server.url, &host.url, events, || false)
+    live::run(stage.server.url(), &host.url, events, || false)
 }
 
 /// What goes on beside the live read model.
@@ -101,7 +101,7 @@ pub(super) fn beside(setting: &Setting<'_>, neighbour: Neighbour) -> Result<Vec<
         is_over: false,
     });
     let events = OrderEvents::new(setting.events, setting.ids);
-    let delays = live::run(&stage.server.url, &host.url, events, || {
+    let delays = live::run(stage.server.url(), &host.url, events, || {
         watch
             .borrow_mut()
             .is_over(&host, neighbour, || match neighbour {

@@ -41,12 +41,12 @@ fn starts(setting: &Setting<'_>, stage: &Stage<'_>, modules: usize) -> Result<Ve
         host.wait_for("/readyz", |_| true)?;
         // The first start compiles every module and makes every read model.
         if run > 0 {
-            seconds.push(host.child.started.elapsed().as_secs_f64());
+            seconds.push(host.child.started().elapsed().as_secs_f64());
         }
         for name in &names {
             host.wait_until_live(name, TABLE, EVENTS)?;
         }
-        host.child.finish()?;
+        host.child.stop()?;
     }
     Ok(seconds)
 }

@@ -1,4 +1,4 @@
-//! A nats-server with JetStream of its own: free port, its data in a temporary folder.
+//! A nats-server with JetStream of one's own: free port, its data in a folder.
 
 use std::fs;
 use std::path::Path;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
-use crate::child::{Child, Usage};
+use crate::Child;
 
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A running server.
-pub(crate) struct NatsServer {
+/// A running server. It is ended on drop.
+#[derive(Debug)]
+pub struct NatsServer {
     child: Child,
-    /// `nats://127.0.0.1:PORT`
-    pub(crate) url: String,
+    url: String,
 }
 
 /// What the server writes to the file in `--ports_file_dir` once it accepts connections.
@@ -27,23 +27,17 @@ struct Ports {
 }
 
 impl NatsServer {
-    /// Starts the server and waits until it accepts connections.
-    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self> {
+    /// Starts the server and waits until it accepts connections. Call it from the main thread, as [`Child::start`].
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, or takes too long.
+    pub fn start(binary: &Path, folder: &Path) -> Result<Self> {
         let ports = folder.join("ports");
         fs::create_dir_all(&ports)?;
         let mut child = Child::start("nats-server", binary, folder, |command| {
-            command.args([
-                "--jetstream",
-                "--addr",
-                "127.0.0.1",
-                "--port",
-                "-1",
-                "--store_dir",
-            ]);
-            command
-                .arg(folder.join("jetstream"))
-                .arg("--ports_file_dir")
-                .arg(&ports);
+            command.args(["--jetstream", "--addr", "127.0.0.1", "--port", "-1"]);
+            command.arg("--store_dir").arg(folder.join("jetstream"));
+            command.arg("--ports_file_dir").arg(&ports);
         })?;
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
@@ -53,12 +47,17 @@ impl NatsServer {
             }
             thread::sleep(POLL);
         }
-        bail!("nats-server accepts no connections after 20 s")
+        bail!("nats-server accepts no connections after {READY_WITHIN:?}")
     }
 
-    /// What it has used so far.
-    pub(crate) fn usage(&self) -> Result<Usage> {
-        self.child.usage()
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `nats://127.0.0.1:PORT`
+    pub fn url(&self) -> &str {
+        &self.url
     }
 }
 
