@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use super::dead_letters::{DeadLetter, DeadLetterChange, SetAside};
 use super::{Checkpoint, FindLimit, ReadModelStore, StoreError};
@@ -70,6 +71,7 @@ pub struct MemoryStore {
     /// What is set aside, as this writer sees it.
     aside: Aside,
     failed: bool,
+    indexing: Duration,
 }
 
 impl MemoryStore {
@@ -84,8 +86,14 @@ impl MemoryStore {
             pending: vec![BTreeMap::new(); committed.rows.len()],
             aside: committed.aside.clone(),
             failed: false,
+            indexing: Duration::ZERO,
             read_model: read_model.clone(),
         }
+    }
+
+    /// The same, but its indexes take this long to be made, as those of many rows on a disk do.
+    pub fn with_indexes_made_in(self, indexing: Duration) -> Self {
+        Self { indexing, ..self }
     }
 
     fn forget(&mut self) {
@@ -179,6 +187,7 @@ impl ReadModelStore for MemoryStore {
     }
 
     fn build_indexes(&mut self) -> Result<(), StoreError> {
+        std::thread::sleep(std::mem::take(&mut self.indexing));
         Ok(())
     }
 

@@ -90,8 +90,15 @@ impl Parts<'_> {
 
     /// What is said of it when it is given an event.
     fn fault(&self) -> GuestFault {
+        let projected = self.projected(Duration::ZERO);
+        projected.expect_err("it was given an event")
+    }
+
+    /// What becomes of an event, with a read model whose indexes take this long to be made.
+    fn projected(&self, indexing: Duration) -> Result<(), GuestFault> {
         let module = self.load().unwrap();
         let store = MemoryStore::open(&MemoryReadModel::new(&module.definition));
+        let store = store.with_indexes_made_in(indexing);
         let definition = Arc::clone(&module.definition);
         let session = Session::new(Box::new(store), definition, 1 << 20).unwrap();
         let mut instance = GuestInstance::new(module, LIMITS, session).unwrap();
@@ -101,8 +108,7 @@ impl Parts<'_> {
             time: 1,
         };
         events.push(at, "orders.1", b"", b"payload");
-        let projected = instance.project(&events.finish(at, 0));
-        projected.expect_err("it was given an event")
+        instance.project(&events.finish(at, 0))
     }
 }
 
@@ -215,4 +221,36 @@ fn a_result_that_breaks_the_binary_interface_is_a_trap() {
             "{project} {more}: {fault}"
         );
     }
+}
+
+/// It searches its table by its one index, and loops a little afterwards.
+const SEARCHES: Parts<'_> = Parts {
+    memory: r#"
+        (import "foldline:projection/read-model@0.1.0" "find" (func $find (param i32 i32 i32 i32 i32 i32)))
+        (memory (export "memory") 320)"#,
+    more: r#"
+        (data (i32.const 152) "\bc\02\00\00\01\00\00\00")
+        (data (i32.const 700) "\bc\00\00\00\01\00\00\00")
+        (data (i32.const 800) "\03\07\00\00\00\00\00\00\00")"#,
+    project: "(local $turns i32)
+        (call $find (i32.const 0) (i32.const 0) (i32.const 800) (i32.const 9) (i32.const 1) (i32.const 900))
+        (loop $again
+            (local.set $turns (i32.add (local.get $turns) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $turns) (i32.const 1000))))
+        (i32.const 512)",
+    ..HONEST
+};
+
+#[test]
+fn the_time_in_which_indexes_are_made_is_not_the_guests() {
+    SEARCHES.projected(LIMITS.call * 2).unwrap();
+    let project = SEARCHES
+        .project
+        .replace("(i32.const 512)", "(loop (br 0)) (i32.const 512)");
+    let endless = Parts {
+        project: &project,
+        ..SEARCHES
+    };
+    let fault = endless.projected(LIMITS.call * 2).unwrap_err();
+    assert!(matches!(fault, GuestFault::Time { .. }), "{fault}");
 }
