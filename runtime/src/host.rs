@@ -173,6 +173,7 @@ async fn follow_folder(
     shutdown: &CancellationToken,
 ) -> Result<(), HostError> {
     let mut watch = FolderWatch::new(folder.dir());
+    let mut said = None;
     loop {
         // Loading compiles, which must not run on an async worker.
         let scan = tokio::task::spawn_blocking(move || (folder.scan(), folder));
@@ -184,15 +185,23 @@ async fn follow_folder(
         folder = looked;
         match findings {
             Ok(findings) => {
+                if said.take().is_some() {
+                    tracing::info!("the modules folder can be listed again");
+                }
                 if !supervision.take(findings).await {
                     return Err(HostError::Broke("the supervisor stopped".into()));
                 }
             }
-            Err(error) => tracing::error!(
-                hint = "the running projections go on; make the folder readable again",
-                "cannot list the modules folder {}: {error}",
-                folder.dir().display()
-            ),
+            // It is looked at each second: once is enough to be told of it.
+            Err(error) if said.as_ref() == Some(&error.to_string()) => {}
+            Err(error) => {
+                tracing::error!(
+                    hint = "the running projections go on; make the folder readable again",
+                    "cannot list the modules folder {}: {error}",
+                    folder.dir().display()
+                );
+                said = Some(error.to_string());
+            }
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),

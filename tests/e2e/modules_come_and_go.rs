@@ -111,3 +111,21 @@ fn a_module_that_is_taken_out_and_put_back_at_once_misses_nothing() {
         host.log()
     );
 }
+
+#[test]
+fn a_modules_folder_that_is_away_is_named_once_and_changes_nothing() {
+    let (nats, mut orders) = (NatsServer::start(), Orders::new(6));
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["order-summary"]);
+    let aside = host.folder("aside");
+    std::fs::rename(host.modules(), &aside).expect("the folder can be moved");
+    let named = ["cannot list the modules folder", "make the folder readable"];
+    host.log().wait_for(&named);
+    host.wait_applied("order-summary", stream.publish(&orders.events(100)));
+    std::fs::rename(&aside, host.modules()).expect("the folder can be moved back");
+    host.log().wait_for(&["can be listed again"]);
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_applied("ledger", 100);
+    assert_eq!(host.log().lines_with(&named).len(), 1);
+    assert_eq!(host.status("order-summary")["status"], "live");
+}

@@ -48,6 +48,17 @@ pub fn seed() -> u64 {
     seed
 }
 
+/// How many random cases a test runs: `FOLDLINE_CASES`, else as many as it wants.
+///
+/// # Panics
+/// If `FOLDLINE_CASES` is no number.
+pub fn cases(wanted: u64) -> u64 {
+    let cases = std::env::var("FOLDLINE_CASES").ok();
+    cases.map_or(wanted, |cases| {
+        cases.parse().expect("FOLDLINE_CASES is a number")
+    })
+}
+
 /// The projection in README.md must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -14,7 +14,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use foldline_tests::seed;
+use foldline_tests::{cases, seed};
 use futures::FutureExt as _;
 use rand::RngExt as _;
 
@@ -30,19 +30,12 @@ use case::Case;
 /// Cases of each test, of which there are four.
 const CASES: u64 = 250;
 
-fn cases() -> u64 {
-    let cases = std::env::var("FOLDLINE_CASES").ok();
-    cases.map_or(CASES, |cases| {
-        cases.parse().expect("FOLDLINE_CASES is a number")
-    })
-}
-
 fn run(test: u64) {
-    let seed = seed();
+    let (seed, cases) = (seed(), cases(CASES));
     alone(async move {
-        for case in 0..cases() {
+        for case in 0..cases {
             // Far enough from each other, so that a case is run again by its own seed with FOLDLINE_CASES=1.
-            let seed = if cases() == 1 {
+            let seed = if cases == 1 {
                 seed
             } else {
                 seed.wrapping_add(test * 1_000_000 + case)
