@@ -8,7 +8,7 @@
 //! | `building` | replays the stream beside the live one | `live` by [`Catalog::make_live`], `failed` by [`Catalog::fail`], `retired` when another one is built instead |
 //! | `live` | is served; at most one of a projection | `standby` when another one is made live, or `retired` where none is kept |
 //! | `standby` | was live before, and keeps advancing; at most one | `live` by a rollback, `retired` by the next promotion |
-//! | `failed` | was building and cannot go on | `building` by [`Catalog::try_failed_again`], `retired` when another one is built |
+//! | `failed` | was building and cannot go on | `retired` when another one is built |
 //! | `retired` | is no more: its file is deleted, the entry stays as history | nothing |
 
 use std::path::{Path, PathBuf};

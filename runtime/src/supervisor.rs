@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::{CatalogError, ProjectionRecord};
+use crate::catalog::{CatalogError, GenerationState, ProjectionRecord};
 use crate::guest::GuestModule;
 use crate::projection::directory::Directory;
 use crate::projection::{Problem, RefusedModule, State};
@@ -93,8 +93,6 @@ impl Supervisor {
     ) -> Result<Supervised, CatalogError> {
         let (supervision, inbox) = Supervision::new();
         let tracker = TaskTracker::new();
-        // What made a build fail may be mended: in the configuration, or in the data folder.
-        shared.catalog.try_failed_again()?;
         let records = shared.catalog.projections()?;
         let ground = Ground {
             shared,
@@ -139,8 +137,14 @@ impl Supervisor {
                 Message::Stuck {
                     projection,
                     number,
+                    by_build_rules,
                     failure,
-                } => self.stuck(&projection, number, &failure),
+                } => {
+                    self.stuck(&projection, number, &failure);
+                    if by_build_rules {
+                        self.try_as_live(&projection, number);
+                    }
+                }
                 Message::Met {
                     projection,
                     number,
@@ -299,10 +303,15 @@ impl Supervisor {
         if let Err(error) = failed.and_then(|()| self.follow(name)) {
             tracing::error!(projection = name, hint = error.hint(), "{error}");
         }
-        // Promoted in the same moment, it may only have failed by what holds for a build.
+    }
+
+    /// A generation that was promoted in the moment in which the rules for a build stopped it begins its run again: other
+    /// rules hold now.
+    fn try_as_live(&mut self, name: &str, number: u32) {
         let projection = self.projections.get_mut(name);
         let hosted = projection.and_then(|projection| projection.numbered(number));
-        if let Some(hosted) = hosted.filter(|hosted| hosted.outgrew_its_run()) {
+        let is_live = |hosted: &&mut Hosted| hosted.record.state == GenerationState::Live;
+        if let Some(hosted) = hosted.filter(is_live) {
             hosted.stop();
             self.settle(name);
         }

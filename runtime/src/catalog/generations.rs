@@ -8,7 +8,6 @@ use super::{Catalog, CatalogError, GenerationState, Incident};
 use crate::definition::Definition;
 use crate::event::Sequence;
 use crate::projection::Problem;
-use crate::store::DAMAGED;
 use crate::telemetry;
 
 /// What a building generation is for.
@@ -157,18 +156,6 @@ impl Catalog {
             transaction
                 .execute(sql, params![why, projection, number])
                 .map(drop)
-        })
-    }
-
-    /// Lets builds that have failed go on from where they came to a stop; those whose file is damaged cannot.
-    ///
-    /// # Errors
-    /// If the catalog cannot be written.
-    pub fn try_failed_again(&self) -> Result<(), CatalogError> {
-        self.write(|transaction| {
-            let sql = "UPDATE generations SET state = 'building', failure = NULL
-                       WHERE state = 'failed' AND failure ->> 'code' <> ?";
-            transaction.execute(sql, [DAMAGED]).map(drop)
         })
     }
 

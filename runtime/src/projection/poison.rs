@@ -63,9 +63,10 @@ impl PoisonPolicy {
         self.is_built.load(Ordering::Relaxed)
     }
 
-    /// The strategy of now. Without an event key no event can be held behind another, so holding means stopping.
-    pub fn now(&self, key: &EventKey) -> OnPoison {
-        let configured = match self.is_being_built() {
+    /// The strategy of a generation that is being built, or is no longer. Without an event key no event can be held
+    /// behind another, so holding means stopping.
+    pub fn strategy(&self, is_being_built: bool, key: &EventKey) -> OnPoison {
+        let configured = match is_being_built {
             true => self.building,
             false => self.live,
         };

@@ -210,7 +210,7 @@ impl CommandError {
             }
             Self::BuildFailed { .. } => {
                 "put a corrected module into the modules folder: it is built in place of this one; where a limit was in the \
-                 way, raise it and restart the host: it goes on from there"
+                 way, raise it, restart the host, and `foldline rebuild` it"
             }
             Self::Broken { .. } => {
                 "`foldline rebuild` builds it again from the stream, in a file of its own"

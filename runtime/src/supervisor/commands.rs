@@ -158,10 +158,11 @@ impl Supervisor {
         Ok(standby.ok_or_else(none)?.record.number)
     }
 
-    /// The live generation of a projection that builds nothing else.
+    /// The live generation of a projection that builds nothing else, or nothing that goes on.
     pub(super) fn buildable(&self, name: &str) -> Result<&Hosted, CommandError> {
         let projection = self.running(name)?;
-        if let Some(building) = projection.of_state(GenerationState::Building) {
+        let building = projection.of_state(GenerationState::Building);
+        if let Some(building) = building.filter(|building| !building.has_stopped()) {
             let version = building.record.version;
             let name = name.to_owned();
             return Err(CommandError::Building { name, version });

@@ -316,9 +316,10 @@ impl Supervisor {
         // First what is built: a host that dies in between finds the live one's module to be another one, and comes here
         // again.
         if let Some(built) = projection.rebuilt() {
-            let (from, incident) = (built.record.started_from, built.record.incident.as_ref());
             let (state, purpose) = (GenerationState::Building, Purpose::Promote);
-            self.add(module, state, purpose, from, incident)?;
+            let incident = live.incident().or_else(|| built.record.incident.clone());
+            let from = built.record.started_from;
+            self.add(module, state, purpose, from, incident.as_ref())?;
         }
         let catalog = &self.ground.shared.catalog;
         catalog.reload(name, live.record.number, &module.digest)?;

@@ -121,6 +121,8 @@ pub(super) enum Message {
     Stuck {
         projection: String,
         number: u32,
+        /// Whether it might go on by the rules for a live generation.
+        by_build_rules: bool,
         failure: Problem,
     },
     /// The live generation and this one stand still, or could not be brought to.

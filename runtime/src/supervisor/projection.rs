@@ -79,8 +79,6 @@ pub(super) struct Hosted {
 }
 
 struct Running {
-    /// Whether it was being built when the run began.
-    as_build: bool,
     module: watch::Sender<GuestModule>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -227,17 +225,10 @@ impl Hosted {
         });
         let task = ground.tracker.spawn(runner.run(self.ending.take()));
         self.running = Some(Running {
-            as_build: is_built(&self.record),
             module: sender,
             stop,
             task,
         });
-    }
-
-    /// Whether its run began while it was being built, and it is not any more.
-    pub(super) fn outgrew_its_run(&self) -> bool {
-        let as_build = self.running.as_ref().is_some_and(|run| run.as_build);
-        as_build && !is_built(&self.record)
     }
 
     pub(super) fn is_watched(&self) -> bool {

@@ -172,6 +172,7 @@ impl Runner {
             (None, _) => Some(Message::Stuck {
                 projection,
                 number,
+                by_build_rules: failure.is_by_build_rules(),
                 failure: failure.into(),
             }),
             (_, Failure::Source(error)) if !error.may_pass() => {

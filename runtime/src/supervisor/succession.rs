@@ -42,6 +42,21 @@ pub(super) fn is_given_up(live: u32, status: &Status, next: &GenerationRecord) -
 }
 
 impl Hosted {
+    /// Whether it is to take the place of this one as its next version.
+    fn is_to_follow(&self, live: &Self) -> bool {
+        let (next, live) = (&self.record, &live.record);
+        next.purpose == Purpose::Promote && next.version > live.version
+    }
+
+    /// Whether it was being built and came to a stop that does not pass by itself.
+    pub(super) fn has_stopped(&self) -> bool {
+        match self.record.state {
+            GenerationState::Failed => true,
+            GenerationState::Building => self.progress.subscribe().borrow().status == State::Failed,
+            _ => false,
+        }
+    }
+
     /// Why its file cannot be read as a whole, if so.
     pub(super) fn broken(&self) -> Option<Problem> {
         broken(&self.progress.subscribe().borrow()).cloned()
@@ -80,7 +95,7 @@ impl Incident {
 }
 
 impl Supervisor {
-    /// Builds the live read model again, or what was built last and has lost its file.
+    /// Builds the live read model again, or what was to take its place and has failed.
     pub(super) fn rebuild(
         &mut self,
         name: &str,
@@ -97,16 +112,15 @@ impl Supervisor {
                 checkpoint,
             });
         }
-        let lost = self.find(name)?.built().filter(|it| it.broken().is_some());
-        let number = self.build_again(
-            name,
-            lost.unwrap_or(live),
-            Purpose::Promote,
-            from,
-            incident.as_ref(),
-        )?;
+        let next = self.find(name)?.built().filter(|it| it.is_to_follow(live));
+        // Where the live one cannot go on it comes first, unless the other one only lost its file: any may follow then.
+        let next = next.filter(|it| incident.is_none() || it.broken().is_some());
+        let (again, purpose) = (next.unwrap_or(live), Purpose::Promote);
+        let version = again.record.version;
+        let number = self.build_again(name, again, purpose, from, incident.as_ref())?;
         self.follow(name)?;
-        let message = format!("{name} is being built again beside the live read model");
+        let message =
+            format!("version {version} of {name} is being built again beside the live read model");
         Ok(Outcome::said(message, Some(number)))
     }
 
@@ -129,9 +143,8 @@ impl Supervisor {
         };
         // Whatever is built already comes first: the newer version, or what an operator wants. A comparison that has failed
         // is nothing that anybody waits for.
-        let is_over = |built: &Hosted| {
-            built.record.state == GenerationState::Failed && built.record.purpose == Purpose::Verify
-        };
+        let is_over =
+            |built: &Hosted| built.has_stopped() && built.record.purpose == Purpose::Verify;
         if projection.built().is_some_and(|built| !is_over(built)) || !projection.is_wanted() {
             return Ok(());
         }

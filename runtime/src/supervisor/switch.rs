@@ -207,8 +207,7 @@ impl Supervisor {
         }
         let was = live.record.version;
         // There is no going back to a file that cannot be read.
-        let was_broken = live.broken().is_some();
-        let keep_standby = self.settings(name).standby && !was_broken;
+        let keep_standby = self.settings(name).standby && live.broken().is_none();
         shared.catalog.make_live(name, number, keep_standby)?;
         self.follow(name)?;
         tracing::info!(
@@ -220,8 +219,8 @@ impl Supervisor {
         );
         let was_is = match keep_standby {
             true => "on standby",
-            // Its module is not what was wrong with it.
-            false if was_broken && version < was => "retired, and built again if its file is there",
+            // Its module file may still be there, and nothing that it built.
+            false if version < was => "retired, and built again if its file is there",
             false => "retired",
         };
         let message = format!(

@@ -70,13 +70,15 @@ async fn is(host: &Host, number: u32, state: GenerationState) {
 }
 
 #[test]
-fn a_build_that_failed_by_the_configuration_goes_on_when_that_is_another_one() {
+fn a_build_that_failed_stays_failed_and_is_built_again_when_an_operator_says_so() {
     alone(async {
         let (folder, source) = (tempfile::tempdir().unwrap(), MemorySource::new());
         let host = with_a_failed_build(folder.path(), &source).await;
         host.stop().await;
         let host = Host::start(folder.path(), SETTINGS, &source, Module::Broken).await;
-        is(&host, 2, GenerationState::Live).await;
+        is(&host, 2, GenerationState::Failed).await;
+        host.command(Command::Rebuild { from: None }).await.unwrap();
+        is(&host, 3, GenerationState::Live).await;
         host.stop().await;
     });
 }

@@ -46,6 +46,8 @@ pub enum Failure {
         subject: String,
         /// What happened.
         fault: Box<GuestFault>,
+        /// Whether it was the strategy for a build that stopped at it.
+        is_being_built: bool,
     },
     /// So much is set aside that no more may be.
     #[error("event {sequence} cannot be set aside: {limit} {what} are the limit ({key})")]
@@ -93,6 +95,11 @@ impl Failure {
     /// Whether somebody has to do something, although it is tried again soon.
     pub fn needs_somebody(&self) -> bool {
         matches!(self, Self::Source(error) if error.needs_somebody())
+    }
+
+    /// Whether the strategy for a build has stopped it, which a live generation need not have.
+    pub fn is_by_build_rules(&self) -> bool {
+        matches!(self, Self::PoisonEvent { is_being_built, .. } if *is_being_built)
     }
 
     /// When to try again.

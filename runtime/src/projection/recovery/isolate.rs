@@ -177,13 +177,15 @@ impl Fold {
     /// The only event of `event` has failed alone: the strategy decides.
     fn poisoned(&mut self, event: &Batch, suspect: Suspect) -> Result<(), Failure> {
         let definition = &self.instance.module().definition;
-        let strategy = self.rules.poison.now(&definition.key);
+        let is_being_built = self.rules.poison.is_being_built();
+        let strategy = self.rules.poison.strategy(is_being_built, &definition.key);
         let held = held_event(event, 0, &definition.key);
         if strategy == OnPoison::Fail {
             return Err(Failure::PoisonEvent {
                 sequence: held.event.sequence,
                 subject: held.event.subject,
                 fault: Box::new(suspect.fault),
+                is_being_built,
             });
         }
         let limits = self.rules.poison.limits;
