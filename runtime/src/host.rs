@@ -21,6 +21,9 @@ use crate::source::shared::SharedReaders;
 use crate::store::folder::{DataFolder, FolderError};
 use crate::supervisor::{DataWatch, Shared, Supervision, Supervisor};
 
+/// Compiled modules, in the data folder. No projection has this name: its files would be cleared away with old ones.
+const COMPILE_CACHE: &str = ".cache";
+
 /// Why a host could not start, or not stop in order.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -103,7 +106,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
         folder: modules.display().to_string(),
         source,
     })?;
-    let engine = Engine::new(&config.store.dir.join("cache"));
+    let engine = Engine::new(&config.store.dir.join(COMPILE_CACHE));
     let engine = engine.map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let catalog = Catalog::open(&config.store.dir)?;
     let limits = config.limits.guest();

@@ -72,6 +72,8 @@ fn deterministic() -> Config {
         .epoch_interruption(true)
         // NaN bit patterns differ between processors.
         .cranelift_nan_canonicalization(true)
+        // Guests are built for 32 bits.
+        .wasm_memory64(false)
         // Relaxed SIMD may round differently from one processor to the next.
         .wasm_relaxed_simd(false);
     config

@@ -11,6 +11,8 @@ use super::load::GuestModule;
 use crate::batch::Batch;
 use crate::session::Session;
 
+mod backtrace;
+
 /// What the host keeps beside one instance.
 pub struct GuestState {
     pub(super) limits: GuestLimits,
@@ -217,7 +219,7 @@ impl GuestInstance {
             Err(error) => {
                 tracing::debug!(projection = %self.module.definition.name, "guest failed: {error:?}");
                 let backtrace = error.downcast_ref::<WasmBacktrace>();
-                self.store.data_mut().backtrace = backtrace.map(ToString::to_string);
+                self.store.data_mut().backtrace = backtrace.map(backtrace::shown);
                 Err(fault(&self.store, error))
             }
         }

@@ -129,6 +129,14 @@ pub enum GuestFault {
 }
 
 impl GuestFault {
+    /// Whether another limit in the configuration would help.
+    pub fn is_by_a_limit(&self) -> bool {
+        !matches!(
+            self,
+            Self::Rejected { .. } | Self::Trap { .. } | Self::Misuse(_) | Self::Store(_)
+        )
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -168,6 +176,8 @@ pub(super) struct MemoryMeter {
     limit: usize,
     used: usize,
     table_elements: usize,
+    /// What was granted last, of memory and of tables: the engine may fail to give it.
+    granted: (usize, usize),
     pub(super) refused: Option<usize>,
 }
 
@@ -177,6 +187,7 @@ impl MemoryMeter {
             limit,
             used: 0,
             table_elements: 0,
+            granted: (0, 0),
             refused: None,
         }
     }
@@ -189,13 +200,21 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let wanted = self.used + (desired - current);
+        // A module with memories of 64 bits may ask for any number.
+        let grown = desired.saturating_sub(current);
+        let wanted = self.used.saturating_add(grown);
         if wanted <= self.limit {
             self.used = wanted;
+            self.granted.0 = grown;
             return Ok(true);
         }
         self.refused = Some(wanted);
         Ok(false)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.used -= std::mem::take(&mut self.granted.0);
+        Ok(())
     }
 
     fn table_growing(
@@ -204,8 +223,19 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.table_elements += desired - current;
-        Ok(self.table_elements <= TABLE_ELEMENTS)
+        let grown = desired.saturating_sub(current);
+        let wanted = self.table_elements.saturating_add(grown);
+        let fits = wanted <= TABLE_ELEMENTS;
+        if fits {
+            self.table_elements = wanted;
+            self.granted.1 = grown;
+        }
+        Ok(fits)
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.table_elements -= std::mem::take(&mut self.granted.1);
+        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -224,6 +254,22 @@ impl ResourceLimiter for MemoryMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_or_fails_counts_as_nothing() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.memory_growing(0, 90, None).unwrap());
+        assert!(!meter.memory_growing(1, usize::MAX, None).unwrap());
+        assert!(meter.memory_growing(0, 10, None).unwrap());
+        meter
+            .memory_grow_failed(wasmtime::Error::msg("no room"))
+            .unwrap();
+        assert!(!meter.memory_growing(0, 11, None).unwrap());
+        assert!(meter.memory_growing(0, 10, None).unwrap());
+        assert!(!meter.table_growing(1, usize::MAX, None).unwrap());
+        assert!(meter.table_growing(0, TABLE_ELEMENTS, None).unwrap());
+        assert!(!meter.table_growing(0, 1, None).unwrap());
+    }
 
     #[test]
     fn memory_is_counted_over_all_memories_of_a_guest() {

@@ -13,6 +13,8 @@ use super::instance::{GuestState, confined, fault};
 use super::limits::{GuestFault, GuestLimits};
 use crate::definition::{Definition, DefinitionError};
 
+mod nesting;
+
 /// A checked and compiled projection module. Cheap to clone.
 #[derive(Clone)]
 pub struct GuestModule {
@@ -60,6 +62,9 @@ pub enum LoadError {
     /// It cannot say what it is.
     #[error("its `describe` failed: {0}")]
     Describe(GuestFault),
+    /// It cannot be checked now.
+    #[error("there is no thread to check it: {0}")]
+    NoThread(std::io::Error),
     /// What it says breaks a rule.
     #[error("its definition is not valid: {0}")]
     Definition(#[from] DefinitionError),
@@ -83,6 +88,8 @@ impl LoadError {
             Self::MissingExport(_) => {
                 "write the projection with foldline-sdk's #[projection] and build it as a cdylib"
             }
+            Self::NoThread(_) => "raise the limit of processes and threads for the host's user",
+            Self::Describe(fault) if fault.is_by_a_limit() => fault.hint(),
             Self::Describe(_) | Self::Definition(_) => {
                 "mend the #[projection] attribute or the table derives"
             }
@@ -123,9 +130,19 @@ impl GuestModule {
     ) -> Result<Self, LoadError> {
         // A module must not be able to end the host by what it makes a compiler do: `wit-component` is known
         // to panic over malformed custom sections, which validation does not look into.
+        let panicked = || Err(LoadError::Invalid("checking it panicked".to_owned()));
         let check = AssertUnwindSafe(|| Self::check(engine, bytes, limits));
-        catch_unwind(check)
-            .unwrap_or_else(|_| Err(LoadError::Invalid("checking it panicked".to_owned())))
+        let checked = || catch_unwind(check).unwrap_or_else(|_| panicked());
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("check".into());
+            match thread
+                .stack_size(nesting::STACK)
+                .spawn_scoped(scope, checked)
+            {
+                Ok(checking) => checking.join().unwrap_or_else(|_| panicked()),
+                Err(error) => Err(LoadError::NoThread(error)),
+            }
+        })
     }
 
     fn check(engine: &Engine, bytes: &[u8], limits: GuestLimits) -> Result<Self, LoadError> {
@@ -153,6 +170,7 @@ impl GuestModule {
 }
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    nesting::check(bytes).map_err(LoadError::Invalid)?;
     match bytes {
         // Version 1, layer 0: a core module; `wit-bindgen` left the world in a custom section of it.
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {

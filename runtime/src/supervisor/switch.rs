@@ -170,6 +170,10 @@ impl Supervisor {
         if reply.is_some() {
             return answer(reply, Err(error));
         }
+        // Why it failed was said.
+        if matches!(error, CommandError::BuildFailed { .. }) {
+            return;
+        }
         tracing::warn!(
             projection = name,
             generation = number,

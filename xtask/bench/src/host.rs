@@ -60,7 +60,7 @@ impl Host {
         let (data, listen) = (folder.join("data"), format!("127.0.0.1:{}", free_port()?));
         fs::create_dir_all(&data)?;
         fs::create_dir_all(folder.join("modules"))?;
-        let cache = data.join("cache");
+        let cache = data.join(".cache");
         if !cache.exists() {
             symlink(stage.compile_cache()?, cache)?;
         }

@@ -170,9 +170,21 @@ fn a_module_that_wants_too_much_before_it_is_asked_anything_is_refused() {
         assert!(refusal.contains(said), "{refusal}");
     }
     let memory = "(memory (export \"memory\") 2000)";
-    let refusal = Parts { memory, ..HONEST }.refusal();
+    let refused = Parts { memory, ..HONEST }.load();
+    let refusal = refused.err().expect("it was accepted");
     let said = "memory limit reached: 131072000 bytes wanted, 67108864 allowed";
-    assert!(refusal.contains(said), "{refusal}");
+    assert!(refusal.to_string().contains(said), "{refusal}");
+    assert!(refusal.hint().contains("limits.memory_mib"), "{refusal}");
+    // The engine cannot give what is beyond the memory's own most; that it was asked for counts as nothing.
+    let memory = "(memory (export \"memory\") 320 320)";
+    let asks = "(func $asks (loop (drop (memory.grow (i32.const 700))) (br 0))) (start $asks)";
+    let refusal = Parts {
+        memory,
+        more: asks,
+        ..HONEST
+    }
+    .refusal();
+    assert!(refusal.contains("time limit"), "{refusal}");
 }
 
 #[test]
@@ -253,4 +265,15 @@ fn the_time_in_which_indexes_are_made_is_not_the_guests() {
     };
     let fault = endless.projected(LIMITS.call * 2).unwrap_err();
     assert!(matches!(fault, GuestFault::Time { .. }), "{fault}");
+}
+
+#[test]
+fn a_function_whose_name_has_no_end_is_named_as_far_as_there_is_room() {
+    let name = format!("_Z1f1PIiiE{}", "S_IS0_S0_ES_IS1_S1_E".repeat(100));
+    let traps = Parts {
+        more: &format!("(func $\"{name}\" (unreachable))"),
+        project: &format!("(call $\"{name}\") (i32.const 512)"),
+        ..HONEST
+    };
+    assert!(matches!(traps.fault(), GuestFault::Trap { .. }));
 }

@@ -100,3 +100,23 @@ fn a_file_over_the_limit_is_not_even_read() {
     let loaded = GuestModule::load(&Engine::uncached().unwrap(), file.path(), limits());
     assert!(matches!(loaded, Err(LoadError::TooLarge { .. })));
 }
+
+#[test]
+fn types_nested_as_deep_as_is_allowed_are_refused_and_no_end_of_the_host() {
+    let levels = 3_900;
+    let types = [&[1], &*[0x41, 1, 1].repeat(levels), &[0x7f]].concat();
+    let length = [(types.len() & 0x7f) as u8 | 0x80, (types.len() >> 7) as u8];
+    let component = [&b"\0asm\x0d\0\x01\0\x07"[..], &length, &types].concat();
+    let refusal = refusal_of(&component).to_string();
+    assert!(!refusal.contains("nested"), "it was looked into: {refusal}");
+
+    let mut core = wat::parse_str("(module)").unwrap();
+    let custom = [&[16], &b"component-type:x"[..], &component].concat();
+    let length = [
+        (custom.len() & 0x7f) as u8 | 0x80,
+        (custom.len() >> 7) as u8,
+    ];
+    core.extend([&[0], &length[..], &custom].concat());
+    let refusal = refusal_of(&core).to_string();
+    assert!(!refusal.contains("nested"), "it was looked into: {refusal}");
+}

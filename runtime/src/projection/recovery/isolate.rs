@@ -22,9 +22,6 @@ const ATTEMPTS_MAX: usize = 10;
 const LOG_LINES_MAX: usize = 20;
 const LOG_LINE_BYTES_MAX: usize = 1_024;
 
-/// Bytes of a backtrace that are kept.
-const BACKTRACE_BYTES_MAX: usize = 8 * 1_024;
-
 /// How often a lone event that takes too long is tried before it counts as poison, and how long after each failure: a
 /// machine that stood still takes time from a guest, too.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
@@ -256,10 +253,7 @@ impl Fold {
             digest: self.instance.module().digest.to_string(),
             error: fault.to_string(),
             log,
-            backtrace: backtrace.map(|mut text| {
-                text.truncate(text.floor_char_boundary(BACKTRACE_BYTES_MAX));
-                text
-            }),
+            backtrace,
         }
     }
 }
