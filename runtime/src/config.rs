@@ -10,7 +10,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::projection::poison::OnPoison;
 use crate::source::position::{OnLostEvents, Start};
@@ -219,9 +220,19 @@ pub enum Promote {
 }
 
 /// A text that is never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+impl<'de> Deserialize<'de> for Secret {
+    /// Says nothing of a value of another type: it may be the secret, written without quotes.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = toml::Value::deserialize(deserializer);
+        match text {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            _ => Err(D::Error::custom("no text; write it in quotes")),
+        }
+    }
+}
 
 impl Secret {
     /// The text itself.

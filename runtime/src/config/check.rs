@@ -8,6 +8,19 @@ const CACHE_MIB_MAX: usize = 1024 * 1024;
 /// A minute: a read model that is older than that while it catches up looks stuck.
 const COMMIT_MS_MAX: u64 = 60_000;
 
+/// Most bytes of a stream's name, which is JetStream's own limit, and of the beginning of a subject: a longer line is more
+/// than a server takes, and it ends the connection that all projections share.
+pub(super) const NAME_MAX: usize = 255;
+
+/// A day: who waits longer before another attempt, has written another unit.
+const WAIT_MS_MAX: u64 = 86_400_000;
+
+/// An hour for one call of a module, or for the end of the host.
+const CALL_MS_MAX: u64 = 3_600_000;
+
+/// A host that does nothing needs some milliseconds to end in order.
+const DRAIN_MS_MIN: u64 = 100;
+
 /// A value that cannot be used.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -40,6 +53,13 @@ impl Config {
         check_store(&self.store)?;
         check_limits(&self.limits)?;
         check_recovery(&self.recovery)?;
+        within(
+            "host",
+            "drain_ms",
+            self.host.drain_ms,
+            DRAIN_MS_MIN,
+            CALL_MS_MAX,
+        )?;
         for (name, projection) in &self.projection {
             check_projection(name, projection)?;
         }
@@ -79,7 +99,8 @@ fn check_recovery(recovery: &Recovery) -> Result<(), Refused> {
         held_mib,
         dead_letter_kib,
     } = *recovery;
-    at_least_one("recovery", "restart_min_ms", min)?;
+    within("recovery", "restart_min_ms", min, 1, WAIT_MS_MAX)?;
+    within("recovery", "restart_max_ms", max, 0, WAIT_MS_MAX)?;
     if min > max {
         let reason = format!("must not be less than restart_min_ms, which is {min}");
         return refuse("recovery", "restart_max_ms", max.to_string(), reason);
@@ -135,7 +156,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         log_lines_per_batch: _,  // 0 is fine: a module then logs nothing.
         batches_per_instance: _, // 0 is fine: an instance then lives as long as its projection runs.
     } = *limits;
-    at_least_one("limits", "call_ms", call_ms)?;
+    within("limits", "call_ms", call_ms, 1, CALL_MS_MAX)?;
     for (key, value, max) in [
         ("module_mib", module_mib, 1_024),
         ("memory_mib", memory_mib, 4_096), // Wasm's memories are addressed with 32 bits.
@@ -169,14 +190,29 @@ fn check_projection(name: &str, projection: &Projection) -> Result<(), Refused> 
         let reason = "no stream name: it has no spaces and none of . * > / \\";
         return refuse(section, "stream", quoted(stream), reason);
     }
+    if stream.is_some_and(|stream| stream.len() > NAME_MAX) {
+        let reason = format!("no stream name: it has more than {NAME_MAX} bytes");
+        return refuse(section, "stream", "(too long)", reason);
+    }
     Ok(())
 }
 
-fn at_least_one(section: &str, key: &'static str, value: u64) -> Result<(), Refused> {
-    if value == 0 {
-        return refuse(section, key, "0", "must be at least 1");
+fn within(section: &str, key: &'static str, value: u64, min: u64, max: u64) -> Result<(), Refused> {
+    match value {
+        value if value < min => refuse(
+            section,
+            key,
+            value.to_string(),
+            format!("must be at least {min}"),
+        ),
+        value if value > max => refuse(
+            section,
+            key,
+            value.to_string(),
+            format!("must be at most {max}"),
+        ),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn quoted(text: &str) -> String {

@@ -153,6 +153,11 @@ impl Config {
             config = variable.put(&mut table)?;
             origins.note(variable.section, variable.key, &variable.name);
         }
+        if origins.is_noted("nats", "url") && !origins.sign_in() {
+            let address = config.nats.url.take();
+            config.nats.take_address(address.as_deref());
+        }
+        config.nats.take_address(sources.flags.nats.as_deref());
         config.complete_nats(sources, &mut origins)?;
         config.overlay_flags(&sources.flags, &mut origins)?;
         config.check().map_err(|refused| ConfigError::Unusable {
@@ -172,8 +177,10 @@ impl Config {
     ) -> Result<(), ConfigError> {
         let folders = nats::Folders::new(&sources.env);
         let variables = nats::variables::place(&sources.env)?;
-        let context = sources.flags.context.as_deref();
-        for (key, origin) in self.nats.complete(context, &folders, &variables)? {
+        let (context, address) = (&sources.flags.context, &sources.flags.nats);
+        let (context, address) = (context.as_deref(), address.as_deref());
+        let added = self.nats.complete(context, address, &folders, &variables)?;
+        for (key, origin) in added {
             origins.note("nats", key, &origin);
         }
         Ok(())
@@ -189,7 +196,6 @@ impl Config {
         for (flag, section, key, _) in given.into_iter().filter(|(.., given)| *given) {
             origins.note(section, key, flag);
         }
-        self.nats.url = flags.nats.clone().or(self.nats.url.take());
         set(&mut self.modules.dir, flags.modules.clone());
         set(&mut self.store.dir, flags.data.clone());
         set(
@@ -225,6 +231,24 @@ struct Origins(Vec<(&'static str, &'static str, String)>);
 impl Origins {
     fn note(&mut self, section: &'static str, key: &'static str, origin: &str) {
         self.0.push((section, key, origin.to_owned()));
+    }
+
+    fn is_noted(&self, section: &str, key: &str) -> bool {
+        let mut noted = self.0.iter();
+        noted.any(|(s, k, _)| *s == section && *k == key)
+    }
+
+    /// Whether one of them says who signs in.
+    fn sign_in(&self) -> bool {
+        let keys = [
+            "credentials",
+            "user",
+            "password",
+            "token",
+            "nkey",
+            "nkey_file",
+        ];
+        keys.iter().any(|key| self.is_noted("nats", key))
     }
 
     /// Where a value came from: the last that set it.
@@ -268,8 +292,17 @@ fn parsed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError>
     toml::from_str(text).map_err(|error| ConfigError::Malformed {
         file: file.to_owned(),
         line: error.span().map_or(1, |span| line_at(text, span.start)),
-        reason: error.message().replace("unknown field", "unknown key"),
+        reason: without_address(error.message()).replace("unknown field", "unknown key"),
     })
+}
+
+/// What is said of a text in the place of `[nats]`, without the text: an address may hold a password.
+fn without_address(message: &str) -> String {
+    let expected = ", expected the table [nats]";
+    match message.ends_with(expected) {
+        true => format!("invalid type: a value{expected}"),
+        false => message.to_owned(),
+    }
 }
 
 fn line_at(text: &str, byte: usize) -> usize {

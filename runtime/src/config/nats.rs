@@ -98,18 +98,21 @@ impl Origin {
 
 impl Nats {
     /// Completes the configuration from the context it names, else from the variables of the `nats` command line;
-    /// a context of the command line's flags replaces both. Gives where each added key came from.
+    /// a context of the command line's flags replaces both, but for the address that stands beside it there. Gives where
+    /// each added key came from.
     ///
     /// # Errors
     /// If a context is named that cannot be used.
     pub(super) fn complete(
         &mut self,
         from_flag: Option<&str>,
+        address: Option<&str>,
         folders: &Folders<'_>,
         variables: &Place,
     ) -> Result<Vec<(&'static str, String)>, ConfigError> {
         if let Some(name) = from_flag {
             *self = Self::default();
+            self.take_address(address);
             return Ok(self.fill(&context::load(name, "--context", folders)?));
         }
         if let Some(name) = self.context.take() {
@@ -156,6 +159,24 @@ impl Nats {
         taken.fill("inbox_prefix", &mut self.inbox_prefix, &theirs.inbox_prefix);
         let keys = taken.0.into_iter();
         keys.map(|key| (key, other.origin.of(key))).collect()
+    }
+
+    /// Takes the address of a place that counts more than all that was said before: whom it names signs in.
+    pub(super) fn take_address(&mut self, address: Option<&str>) {
+        let Some(address) = address else { return };
+        if in_address(address) != Identity::Nobody {
+            *self = Self {
+                credentials: None,
+                user: None,
+                password: None,
+                token: None,
+                nkey: None,
+                nkey_file: None,
+                jwt: None,
+                ..std::mem::take(self)
+            };
+        }
+        self.url = Some(address.to_owned());
     }
 
     /// The keys by which it says as whom to sign in: more than one is one too many.

@@ -68,6 +68,18 @@ pub enum SourceError {
         /// "interest" or "work queue".
         retention: String,
     },
+    /// What the server answers would be stored as events, and read as such, without end.
+    #[error(
+        "stream {stream} takes {subject}, and so would store what the server answers on {answers}"
+    )]
+    StoresAnswers {
+        /// Its name.
+        stream: String,
+        /// The one of its subjects.
+        subject: String,
+        /// Where the host has answers sent.
+        answers: String,
+    },
     /// The event at the checkpoint is another one now.
     #[error(
         "stream {stream} is not the one this read model was built from: event {sequence} has another time"
@@ -186,6 +198,7 @@ impl SourceError {
             Self::SeveralStreams { .. } => "several_streams",
             Self::StreamMissing { .. } => "stream_missing",
             Self::Retention { .. } => "stream_retention",
+            Self::StoresAnswers { .. } => "stream_stores_answers",
             Self::StreamReplaced { .. } => "stream_replaced",
             Self::StreamWentBack { .. } => "stream_went_back",
             Self::EventsLost { .. } => "events_lost",
@@ -223,6 +236,9 @@ impl SourceError {
             }
             Self::Retention { .. } => {
                 "make a stream with limits retention that sources or mirrors it, and name that in [projection.NAME] stream"
+            }
+            Self::StoresAnswers { .. } => {
+                "give [nats] inbox_prefix another beginning (_INBOX is the default), or the stream other subjects"
             }
             Self::StreamReplaced { .. } | Self::StreamWentBack { .. } => {
                 "restore the stream, or, if it was replaced on purpose, build the read model from the stream as it is now: `foldline rebuild NAME`, or [projection.NAME] on_lost_events = \"rebuild\""

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Nats;
-use crate::config::check::{Refused, quoted, refuse};
+use crate::config::check::{NAME_MAX, Refused, quoted, refuse};
 use crate::source::jetstream::without_secrets;
 
 /// The first rule that is broken.
@@ -21,10 +21,20 @@ fn check_url(nats: &Nats) -> Result<(), Refused> {
             let reason = "an address is empty; write nats://HOST:PORT".to_owned();
             return refuse("nats", "url", quoted(&without_secrets(url)), reason);
         }
-        if let Err(error) = server.trim().parse::<async_nats::ServerAddr>() {
-            let reason = format!("no NATS address ({error}); write nats://HOST:PORT");
-            return refuse("nats", "url", quoted(&without_secrets(server)), reason);
-        }
+        let wrong = match server.trim().parse::<async_nats::ServerAddr>() {
+            Err(error) => error.to_string(),
+            Ok(address) if !matches!(address.scheme(), "nats" | "tls") => {
+                "the host speaks nats:// and tls:// only".to_owned()
+            }
+            Ok(address) if address.host().is_empty() || address.port() == 0 => {
+                "it names no server".to_owned()
+            }
+            Ok(_) => continue,
+        };
+        let reason = format!("no NATS address ({wrong}); write nats://HOST:PORT");
+        // A comma may stand in a password, before the `@` that tells what it is.
+        let url = nats.url.as_deref().unwrap_or_default();
+        return refuse("nats", "url", quoted(&without_secrets(url)), reason);
     }
     Ok(())
 }
@@ -93,7 +103,8 @@ fn check_subjects(nats: &Nats) -> Result<(), Refused> {
         return refuse("nats", "api_prefix", quoted(prefix), reason);
     }
     let token = |text: &str| {
-        !text.is_empty() && !text.contains(|c: char| ".*>".contains(c) || c.is_whitespace())
+        !text.is_empty()
+            && !text.contains(|c: char| ".*>".contains(c) || c.is_whitespace() || c.is_control())
     };
     let subject = |text: &str| text.split('.').all(token);
     if let Some(domain) = nats.domain.as_deref().filter(|domain| !token(domain)) {
@@ -104,6 +115,10 @@ fn check_subjects(nats: &Nats) -> Result<(), Refused> {
         ("api_prefix", nats.api_prefix.as_deref()),
         ("inbox_prefix", nats.inbox_prefix.as_deref()),
     ] {
+        if prefix.is_some_and(|prefix| prefix.len() > NAME_MAX) {
+            let reason = format!("longer than {NAME_MAX} bytes");
+            return refuse("nats", key, "(too long)", reason);
+        }
         if let Some(prefix) = prefix.filter(|prefix| !subject(prefix)) {
             let reason = "no beginning of a subject: words separated by dots, without * and >";
             return refuse("nats", key, quoted(prefix), reason);

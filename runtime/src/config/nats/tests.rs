@@ -283,3 +283,59 @@ fn what_is_wrong_with_a_setting_is_said_with_the_place_it_came_from() {
         "{said}"
     );
 }
+
+#[test]
+fn whom_an_address_names_signs_in_unless_a_place_that_counts_more_says_otherwise() {
+    let (address, bob) = (Some("nats://alice:a@h"), "user = 'bob'\npassword = 'b'");
+    let file = || Home::new(&format!("[nats]\nurl = 'nats://f'\n{bob}"));
+    let by_flag = file().flags(address, None);
+    let over_variables = Home::new("")
+        .variable("NATS_USER", "bob")
+        .variable("NATS_PASSWORD", "b")
+        .flags(address, None);
+    let context = r#"{"url": "nats://c", "user": "bob", "password": "b"}"#;
+    let over_context = Home::new("")
+        .context("c", context)
+        .flags(address, Some("c"));
+    let by_variable = file().variable("FOLDLINE_NATS_URL", "nats://alice:a@h");
+    for home in [by_flag, over_variables, over_context, by_variable] {
+        let nats = home.load().unwrap();
+        assert!(matches!(nats.identity(), Identity::User { name, .. } if name == "alice"));
+        assert_eq!(nats.url.as_deref(), address);
+    }
+    let more = file()
+        .variable("FOLDLINE_NATS_URL", "nats://alice:a@h")
+        .variable("FOLDLINE_NATS_USER", "carol")
+        .variable("FOLDLINE_NATS_PASSWORD", "c");
+    let nats = more.load().unwrap();
+    assert!(matches!(nats.identity(), Identity::User { name, .. } if name == "carol"));
+    // An address that names nobody leaves it to the file.
+    let nats = file().flags(Some("nats://g"), None).load().unwrap();
+    assert!(matches!(nats.identity(), Identity::User { name, .. } if name == "bob"));
+    assert_eq!(nats.url.as_deref(), Some("nats://g"));
+}
+
+#[test]
+fn addresses_that_this_host_cannot_use_are_refused() {
+    for address in ["wss://h", "ws://h:8080", "http://h", "nats://h:0"] {
+        let refused = Home::new("").flags(Some(address), None).load().unwrap_err();
+        assert!(refused.contains("no NATS address"), "{refused}");
+    }
+}
+
+#[test]
+fn what_may_be_a_secret_is_in_no_text() {
+    for config in [
+        "[nats]\nurl = 'nats://alice:zz,zz@h'",
+        "[nats]\nurl = 'http://alice:zz@h'",
+        "nats = 'nats://u:zz@h'",
+        "[nats]\npassword = 2601",
+        "[http]\ntoken = 2601",
+    ] {
+        let refused = Home::new(config).load().unwrap_err();
+        assert!(
+            !refused.contains("zz") && !refused.contains("2601"),
+            "{refused}"
+        );
+    }
+}

@@ -223,6 +223,12 @@ impl Connection {
         Ok(self.options.jetstream(client, ANSWER_WITHIN))
     }
 
+    /// The subjects on which it has answers sent.
+    pub(super) fn answers(&self) -> String {
+        let prefix = self.options.inbox_prefix.as_deref();
+        format!("{}.>", prefix.unwrap_or("_INBOX"))
+    }
+
     fn client_options(&self) -> ConnectOptions {
         let health = self.health.clone();
         let options = self.options.connect_options();

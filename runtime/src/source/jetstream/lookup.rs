@@ -44,6 +44,7 @@ pub(super) async fn stream_state(
             },
         });
     }
+    not_for_answers(info, connection.answers())?;
     let state = &info.state;
     Ok(StreamState {
         // A stream that never held anything says 0, an emptied one its next sequence.
@@ -55,6 +56,25 @@ pub(super) async fn stream_state(
         first_time: (state.messages > 0).then(|| timestamp(state.first_timestamp)),
         forgets: forgets::forgets(info),
     })
+}
+
+/// That the stream stores nothing of what is answered to the host.
+fn not_for_answers(info: &Info, answers: String) -> Result<(), SourceError> {
+    let Ok(inbox) = answers.parse::<SubjectFilter>() else {
+        return Ok(());
+    };
+    let stores = |subject: &&String| {
+        let subject = subject.parse::<SubjectFilter>();
+        subject.is_ok_and(|subject| subject.overlaps(&inbox))
+    };
+    match info.config.subjects.iter().find(stores) {
+        None => Ok(()),
+        Some(subject) => Err(SourceError::StoresAnswers {
+            stream: info.config.name.clone(),
+            subject: subject.clone(),
+            answers,
+        }),
+    }
 }
 
 async fn get_stream(
