@@ -242,3 +242,37 @@ fn a_lower_version_is_refused_and_the_higher_goes_on() {
         .wait_applied("order-summary", beside.stream.last_sequence());
     assert_eq!(beside.host.status("order-summary")["version"], 2);
 }
+
+/// A few KB that keep a compiler busy for a long time: each of many loops within each other carries all of many values.
+fn costly() -> Vec<u8> {
+    let (loops, locals) = (300, 300);
+    let values: String = (0..locals)
+        .map(|i| format!("(local.set {i} (i32.add (local.get {i}) (i32.const 1)))"))
+        .collect();
+    let (open, declared) = ("(loop ".repeat(loops), "i32 ".repeat(locals));
+    let close = "(br_if 0 (local.get 0)))".repeat(loops);
+    wat(&format!(
+        "(component (core module (func (local {declared}) {open}{values}{close})))"
+    ))
+}
+
+#[test]
+fn a_module_that_keeps_the_compiler_busy_keeps_no_other_from_starting() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::start(&nats.url(), &["order-summary"]);
+    let last = stream.publish(&Orders::new(1).events(500));
+    host.wait_applied("order-summary", last);
+    // Before the others in the order of names.
+    host.drop_module("costly.wasm", &costly());
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_applied("ledger", last);
+    host.log()
+        .wait_for(&["costly.wasm", "still being compiled"]);
+    host.restart();
+    let last = stream.publish(&Orders::new(2).events(500));
+    for name in ["order-summary", "ledger"] {
+        host.wait_applied(name, last);
+    }
+    assert_eq!(host.refused("costly.wasm"), None, "it is compiled by now");
+}

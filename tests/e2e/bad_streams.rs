@@ -1,6 +1,7 @@
 //! The server or the stream is not there, or not fit: the host stays up, says so, and goes on when it can.
 
 use async_nats::jetstream::stream::RetentionPolicy;
+use foldline_tests::guests::module;
 use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
@@ -145,4 +146,22 @@ fn a_server_that_goes_away_is_named_and_its_rows_are_served_until_it_is_back() {
 
     nats.restart();
     assert_goes_live(&mut host, &stream);
+}
+
+#[test]
+fn a_stream_that_would_store_what_is_answered_to_the_host_is_not_read() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let last = stream.publish(&Orders::new(1).events(100));
+    let mut host =
+        Host::new(&nats.url()).with_variable("FOLDLINE_NATS_INBOX_PREFIX", "orders.answers");
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    let error = "stream ORDERS takes orders.>, and so would store what the server answers on orders.answers.>";
+    assert_says(&host, "failed", error, "inbox_prefix");
+    // What was asked before that, and no more: nothing was read.
+    assert!(
+        stream.last_sequence() < last + 1_000,
+        "the stream grows by itself"
+    );
 }

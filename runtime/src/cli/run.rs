@@ -10,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 
+/// Each generation that runs has one of these threads for itself, and what compiles, looks and opens files needs some
+/// more. Tokio's own limit of 512 would leave a host with as many projections deaf.
+const BLOCKING_THREADS_MAX: usize = 8_192;
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The config file [default: foldline.toml, if there is one].
@@ -51,6 +55,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::failed(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(failed)?;
     let ended = runtime.block_on(async {

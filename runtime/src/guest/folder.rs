@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use loading::Loading;
+
 use super::{Engine, GuestLimits, GuestModule, LoadError};
+
+mod loading;
 
 /// A file that fails its check while it is younger than this may still be being written: it is looked at
 /// again before anything is said about it.
@@ -44,10 +48,9 @@ pub enum Finding {
 
 /// What is known of the folder.
 pub struct ModulesFolder {
-    engine: Engine,
     dir: PathBuf,
-    limits: GuestLimits,
     seen: BTreeMap<String, Stamp>,
+    loading: Loading,
 }
 
 /// Tells whether a file was written since it was last looked at.
@@ -63,9 +66,8 @@ impl ModulesFolder {
     /// The folder `dir` that has not looked yet.
     pub fn new(engine: Engine, dir: PathBuf, limits: GuestLimits) -> Self {
         Self {
-            engine,
+            loading: Loading::new(engine, limits),
             dir,
-            limits,
             seen: BTreeMap::new(),
         }
     }
@@ -75,7 +77,8 @@ impl ModulesFolder {
         &self.dir
     }
 
-    /// Looks at the folder and loads what is new. Blocks: compiling takes from milliseconds to seconds.
+    /// Looks at the folder and loads what is new. Blocks: compiling takes from milliseconds to seconds. What takes longer
+    /// is unfinished until a later look finds it done.
     ///
     /// # Errors
     /// If the folder cannot be listed.
@@ -88,7 +91,11 @@ impl ModulesFolder {
             if self.seen.get(&file) == Some(&stamp) {
                 continue;
             }
-            match self.load(&file) {
+            let Some(loaded) = self.loading.load(&self.dir, &file, stamp) else {
+                findings.push(Finding::Unfinished { file });
+                continue;
+            };
+            match loaded {
                 Err(error) if is_gone(&error) => continue,
                 Err(error) if may_be_unfinished(&error, stamp, looked) => {
                     findings.push(Finding::Unfinished { file });
@@ -109,12 +116,6 @@ impl ModulesFolder {
         Ok(findings)
     }
 
-    fn load(&self, file: &str) -> Result<(GuestModule, Arc<[u8]>), LoadError> {
-        let bytes = GuestModule::read(&self.dir.join(file), self.limits)?;
-        let module = GuestModule::from_bytes(&self.engine, &bytes, self.limits)?;
-        Ok((module, bytes.into()))
-    }
-
     fn removed(&mut self, present: &BTreeMap<String, Stamp>) -> Vec<Finding> {
         let gone: Vec<_> = self
             .seen
@@ -122,6 +123,7 @@ impl ModulesFolder {
             .filter(|&file| !present.contains_key(file))
             .cloned()
             .collect();
+        self.loading.keep(|file| present.contains_key(file));
         for file in &gone {
             self.seen.remove(file);
         }

@@ -41,11 +41,31 @@ impl Serialize for Cell<'_> {
     }
 }
 
-/// A stored document goes out as it is. One that is no JSON, which the host never stores, goes out as text
-/// rather than breaking the whole answer.
+/// A stored document goes out as it is. What not every reader of JSON takes goes out as text, rather than making the whole
+/// answer unreadable: a module can store any text, numbers beyond all bounds, halves of characters, a thousand arrays in
+/// each other.
 fn json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let is_readable = serde_json::from_str::<serde_json::Value>(text).is_ok();
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(document) => document.serialize(serializer),
-        Err(_) => serializer.serialize_str(text),
+        Ok(document) if is_readable => document.serialize(serializer),
+        _ => serializer.serialize_str(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_not_every_reader_of_json_takes_goes_out_as_text() {
+        let shown = |text: &str| {
+            let value = Value::Text(text.into());
+            serde_json::to_string(&Cell(ColumnType::Json, &value)).unwrap()
+        };
+        assert_eq!(shown("{\"a\": [1.50]}"), "{\"a\": [1.50]}");
+        for text in ["no json", "1e999", "\"\\ud800\"", &"[".repeat(1_000)] {
+            let expected = serde_json::to_string(text).unwrap();
+            assert_eq!(shown(text), expected);
+        }
     }
 }
