@@ -45,6 +45,9 @@ pub use plan::{Plan, PlannedModule, PlannedReplay};
 use projection::{Ground, Hosted, Projection};
 pub use runner::Shared;
 
+/// Most bytes of what is said of a module file that is refused.
+const REFUSAL_BYTES_MAX: usize = 2 << 10;
+
 /// Keeps the generations running that the catalog and the modules folder ask for.
 pub struct Supervisor {
     ground: Ground,
@@ -333,7 +336,9 @@ impl Supervisor {
         self.ground.tracker.spawn(work);
     }
 
-    fn refuse(&self, file: &str, error: String, hint: &str) {
+    fn refuse(&self, file: &str, mut error: String, hint: &str) {
+        // It may quote what the module says of itself.
+        error.truncate(error.floor_char_boundary(REFUSAL_BYTES_MAX));
         let known = self.directory.refused();
         if known
             .iter()

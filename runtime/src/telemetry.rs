@@ -1,11 +1,16 @@
 //! Logging: to stderr, for people or for programs.
 
+use std::fmt::{self, Debug, Write as _};
 use std::io::IsTerminal as _;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::config::{Log, LogFormat, LogLevel};
 
@@ -40,10 +45,42 @@ pub fn init(log: &Log, filter: Option<&str>) -> Result<(), TelemetryError> {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.fmt_fields(fields()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::Again)
+}
+
+/// The fields of a line for people. Events and modules have a say in them: nothing of theirs may look like another line, or
+/// tell a terminal what to do.
+fn fields() -> impl for<'w> FormatFields<'w> + 'static {
+    let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| match field.name() {
+        "message" => write!(Shown(writer), "{value:?}"),
+        name => write!(Shown(writer), "{name}={value:?}"),
+    };
+    debug_fn(one).delimited(" ")
+}
+
+/// Writes what a terminal would obey as an escape.
+struct Shown<'a, W>(&'a mut W);
+
+impl<W: fmt::Write> fmt::Write for Shown<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(is_obeyed) {
+            let obeyed = part.chars().next_back().filter(|c| is_obeyed(*c));
+            let plain = &part[..part.len() - obeyed.map_or(0, char::len_utf8)];
+            self.0.write_str(plain)?;
+            obeyed.map_or(Ok(()), |c| write!(self.0, "{}", c.escape_default()))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a terminal obeys instead of showing it: control characters, and marks that change the direction of writing. Data
+/// must not be able to clear the screen, hide a line or begin one.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The time now as people read it in a status: RFC 3339, UTC, whole seconds.
@@ -88,6 +125,14 @@ fn is_misspelt(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_field_begins_a_line_or_is_obeyed_by_a_terminal() {
+        let mut line = String::new();
+        let text = "a\r\n2026 ERROR b\u{1b}[2J\u{202e}c ü";
+        write!(Shown(&mut line), "{text}").unwrap();
+        assert_eq!(line, "a\\r\\n2026 ERROR b\\u{1b}[2J\\u{202e}c ü");
+    }
 
     #[test]
     fn a_malformed_filter_is_named() {

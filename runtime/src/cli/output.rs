@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use foldline::telemetry;
 
 /// Spaces between the columns of a table.
 const GAP: usize = 2;
@@ -19,7 +20,7 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn printable_json(json: &str) -> String {
     escaped(json, |c, out| match c {
         '\n' => out.push(c),
-        // Everything [`obeyed`] names is below U+10000, so one escape is enough.
+        // Everything [`telemetry::is_obeyed`] names is below U+10000, so one escape is enough.
         _ => {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         }
@@ -29,18 +30,13 @@ pub(crate) fn printable_json(json: &str) -> String {
 fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if obeyed(c) {
+        if telemetry::is_obeyed(c) {
             escape(c, &mut out);
         } else {
             out.push(c);
         }
     }
     out
-}
-
-fn obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Digits in groups of three: `1,234,567`.
@@ -154,7 +150,7 @@ mod tests {
         let value = serde_json::json!({"a": "\u{9b}2J\u{7f}\u{202e}\n\u{1b}"});
         let json = value.to_string();
         let shown = printable_json(&json);
-        assert!(!shown.chars().any(obeyed), "{shown:?}");
+        assert!(!shown.chars().any(telemetry::is_obeyed), "{shown:?}");
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
             value
