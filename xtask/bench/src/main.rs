@@ -1,10 +1,10 @@
 //! What `cargo xtask bench` measures: the host against the bare stream and against what people write by hand, on
 //! one machine, in one run.
 //!
-//! [`orders`] makes the events, [`load`] publishes them to a [`server`](foldline_programs::NatsServer), and together they are the [`stage`].
-//! [`mod@replay`] times one contender on it: the [`host`], or a [`peer`], each a
-//! [`child`](foldline_programs::Child) process. [`replays`] lets them
-//! take turns and compares their [`rows`]; [`measure`] has everything that is no replay; [`report`] says what was found, on which [`machine`].
+//! [`orders`] makes the events, [`load`] publishes them to a server, and together they are the [`stage`]. [`mod@replay`]
+//! times one contender on it: the [`host`], or a [`peer`], and says what it took ([`usage`]). [`replays`] lets them take
+//! turns and compares their [`rows`]; [`measure`] has everything that is no replay; [`report`] says what was found, on which
+//! [`machine`].
 
 #![allow(
     clippy::print_stdout,

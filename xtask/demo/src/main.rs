@@ -1,7 +1,7 @@
 //! What `cargo xtask demo` shows: past orders become read models, live orders change them, a module is replaced under
 //! way, and a new version is built beside the live one, promoted and taken back.
 //!
-//! [`server`] and [`host`] are the two programs it runs, each a [`child`] that ends with it;
+//! A [`NatsServer`] and the [`host`] are the two programs it runs, each ends with it;
 //! [`publisher`] fills the stream with [`orders`]; [`progress`] waits for the projections and
 //! [`reload`] replaces one of them, and [`versions`] gives it a new version.
 
