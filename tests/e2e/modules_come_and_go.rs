@@ -129,3 +129,18 @@ fn a_modules_folder_that_is_away_is_named_once_and_changes_nothing() {
     assert_eq!(host.log().lines_with(&named).len(), 1);
     assert_eq!(host.status("order-summary")["status"], "live");
 }
+
+#[test]
+fn settings_of_a_projection_that_is_not_there_are_named_at_the_start() {
+    let nats = NatsServer::start();
+    let _stream = Stream::of_orders(&nats.url());
+    let misspelt =
+        "[projection.ledgr]\non_poison = \"skip\"\n[projection.ledger]\non_poison = \"skip\"\n";
+    let mut host = Host::new(&nats.url()).configured(misspelt);
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    host.wait_state("ledger", "live");
+    let named = host.log().wait_for(&["no projection of that name"]);
+    assert_eq!(named.len(), 1, "{named:?}");
+    assert!(named[0].contains("[projection.ledgr]"), "{named:?}");
+}

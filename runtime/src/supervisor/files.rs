@@ -60,7 +60,21 @@ impl Supervisor {
         for name in names {
             self.settle(&name);
         }
+        if !self.directory.is_filled() {
+            self.name_settings_of_nobody();
+        }
         self.directory.fill();
+    }
+
+    /// A section of the configuration may be misspelt, and would go unnoticed.
+    fn name_settings_of_nobody(&self) {
+        let configured = self.ground.shared.config.projection.keys();
+        for name in configured.filter(|name| !self.projections.contains_key(*name)) {
+            tracing::warn!(
+                hint = "correct the name, unless its module is still to come",
+                "the configuration has [projection.{name}], and there is no projection of that name"
+            );
+        }
     }
 
     /// Starts what has a file and does not run, and stops what has none.
@@ -313,8 +327,8 @@ impl Supervisor {
         let Some(live) = projection.live() else {
             return Ok(());
         };
-        // First what is built: a host that dies in between finds the live one's module to be another one, and comes here
-        // again.
+        // First what is built: a host that dies in between finds the file to be another module than the live one's, and
+        // comes here again.
         if let Some(built) = projection.rebuilt() {
             let (state, purpose) = (GenerationState::Building, Purpose::Promote);
             let incident = live.incident().or_else(|| built.record.incident.clone());

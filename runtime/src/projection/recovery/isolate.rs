@@ -226,7 +226,8 @@ impl Fold {
             projection = self.instance.module().definition.name,
             sequence = letter.sequence,
             subject = letter.subject,
-            hint = "see `foldline dead-letters`; a mended module applies what is held",
+            hint = "see `foldline dead-letters`; a mended module applies what is held, and so does `foldline dead-letters retry` \
+                    where a limit in the configuration was in the way and has been raised",
             "event {} ({}) failed and {what}: {error}",
             letter.sequence,
             letter.subject,
