@@ -18,6 +18,9 @@ const OPENING: [u8; 2] = [0x41, 0x42];
 
 const MAGIC: &[u8] = b"\0asm";
 
+/// What the names of the custom sections begin with that hold the types of a core module's world.
+const WORLD: &[u8] = b"component-type";
+
 const CUSTOM: u8 = 0;
 const CORE_MODULE: u8 = 1;
 
@@ -30,9 +33,12 @@ pub(super) fn check(file: &[u8]) -> Result<(), String> {
         ));
     }
     let is_core = file.get(4..8) == Some(&[1, 0, 0, 0]);
-    // Code is full of these bytes, and nobody reads types in it.
-    let has_types = |id: u8| (id == CUSTOM) == is_core && id != CORE_MODULE;
-    let with_types = Sections(file.get(8..).unwrap_or_default()).filter(|(id, _)| has_types(*id));
+    // Code and what debuggers want are full of these bytes, and nobody reads types in them.
+    let has_types = |section: &(u8, &[u8])| match (is_core, *section) {
+        (true, (id, bytes)) => id == CUSTOM && is_about_types(bytes),
+        (false, (id, _)) => id != CUSTOM && id != CORE_MODULE,
+    };
+    let with_types = Sections(file.get(8..).unwrap_or_default()).filter(has_types);
     let opening = |(_, bytes): (u8, &[u8])| bytes.iter().filter(|&b| OPENING.contains(b)).count();
     if with_types.map(opening).max() > Some(LEVELS_MAX) {
         return Err(format!(
@@ -40,6 +46,11 @@ pub(super) fn check(file: &[u8]) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Whether a custom section has a name of those in which `wit-bindgen` leaves the world.
+fn is_about_types(custom: &[u8]) -> bool {
+    number(custom).is_some_and(|(_, name)| name.starts_with(WORLD))
 }
 
 /// The sections of a module or component, each with its number; ends where there is none.
@@ -102,8 +113,13 @@ mod tests {
         let custom = [&*name, &nested(LEVELS_MAX + 1)].concat();
         let core = [b"\0asm\x01\0\0\0", &*section(CUSTOM, &custom)].concat();
         assert!(check(&core).is_err());
-        // Code is no type, and what is cut off is no module.
+        // Neither code nor what a debugger wants is a type, and what is cut off is no module.
         let code = vec![0x41; 10 * LEVELS_MAX];
+        let debug = [&[11], &b".debug_info"[..], &code].concat();
+        assert_eq!(
+            check(&[b"\0asm\x01\0\0\0", &*section(CUSTOM, &debug)].concat()),
+            Ok(())
+        );
         assert_eq!(
             check(&[b"\0asm\x01\0\0\0", &*section(10, &code)].concat()),
             Ok(())
