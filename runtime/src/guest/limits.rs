@@ -170,14 +170,15 @@ impl GuestFault {
     }
 }
 
-/// Counts what a guest holds over all its memories; refuses growth beyond the limit and remembers it.
+/// Counts what a guest holds over all its memories and tables; refuses growth beyond the limit and remembers it.
+///
+/// What is granted stays counted, also where the engine then has no room for it: the engine reports a growth as failed
+/// that it never asked for as well, so that taking failures off the count would take off what was given before.
 #[derive(Debug)]
 pub(super) struct MemoryMeter {
     limit: usize,
     used: usize,
     table_elements: usize,
-    /// What was granted last, of memory and of tables: the engine may fail to give it.
-    granted: (usize, usize),
     pub(super) refused: Option<usize>,
 }
 
@@ -187,10 +188,15 @@ impl MemoryMeter {
             limit,
             used: 0,
             table_elements: 0,
-            granted: (0, 0),
             refused: None,
         }
     }
+}
+
+/// Whether a memory or a table may be that large by its own type. The engine would fail such a growth only after it was
+/// granted and counted.
+fn fits_its_type(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_none_or(|maximum| desired <= maximum)
 }
 
 impl ResourceLimiter for MemoryMeter {
@@ -198,44 +204,34 @@ impl ResourceLimiter for MemoryMeter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A module with memories of 64 bits may ask for any number.
+        if !fits_its_type(desired, maximum) {
+            return Ok(false);
+        }
         let grown = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(grown);
         if wanted <= self.limit {
             self.used = wanted;
-            self.granted.0 = grown;
             return Ok(true);
         }
         self.refused = Some(wanted);
         Ok(false)
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.used -= std::mem::take(&mut self.granted.0);
-        Ok(())
-    }
-
     fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let grown = desired.saturating_sub(current);
         let wanted = self.table_elements.saturating_add(grown);
-        let fits = wanted <= TABLE_ELEMENTS;
+        let fits = fits_its_type(desired, maximum) && wanted <= TABLE_ELEMENTS;
         if fits {
             self.table_elements = wanted;
-            self.granted.1 = grown;
         }
         Ok(fits)
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.table_elements -= std::mem::take(&mut self.granted.1);
-        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -256,18 +252,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_or_fails_counts_as_nothing() {
+    fn what_is_refused_counts_as_nothing_and_what_fails_takes_nothing_off() {
         let mut meter = MemoryMeter::new(100);
         assert!(meter.memory_growing(0, 90, None).unwrap());
         assert!(!meter.memory_growing(1, usize::MAX, None).unwrap());
-        assert!(meter.memory_growing(0, 10, None).unwrap());
-        meter
-            .memory_grow_failed(wasmtime::Error::msg("no room"))
-            .unwrap();
+        assert!(!meter.memory_growing(90, 95, Some(90)).unwrap());
+        let failed = wasmtime::Error::msg("memory growth exceeds memory type's limits");
+        meter.memory_grow_failed(failed).unwrap();
         assert!(!meter.memory_growing(0, 11, None).unwrap());
         assert!(meter.memory_growing(0, 10, None).unwrap());
+
         assert!(!meter.table_growing(1, usize::MAX, None).unwrap());
+        assert!(!meter.table_growing(0, 2, Some(1)).unwrap());
         assert!(meter.table_growing(0, TABLE_ELEMENTS, None).unwrap());
+        let failed = wasmtime::Error::msg("overflow calculating new table size");
+        meter.table_grow_failed(failed).unwrap();
         assert!(!meter.table_growing(0, 1, None).unwrap());
     }
 

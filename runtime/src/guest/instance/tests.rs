@@ -175,16 +175,30 @@ fn a_module_that_wants_too_much_before_it_is_asked_anything_is_refused() {
     let said = "memory limit reached: 131072000 bytes wanted, 67108864 allowed";
     assert!(refusal.to_string().contains(said), "{refusal}");
     assert!(refusal.hint().contains("limits.memory_mib"), "{refusal}");
-    // The engine cannot give what is beyond the memory's own most; that it was asked for counts as nothing.
+}
+
+#[test]
+fn growth_that_fails_neither_counts_nor_makes_room_for_more() {
+    // Beyond the memory's own most, for ever.
     let memory = "(memory (export \"memory\") 320 320)";
-    let asks = "(func $asks (loop (drop (memory.grow (i32.const 700))) (br 0))) (start $asks)";
+    let more = "(func $asks (loop (drop (memory.grow (i32.const 700))) (br 0))) (start $asks)";
     let refusal = Parts {
         memory,
-        more: asks,
+        more,
         ..HONEST
     }
     .refusal();
     assert!(refusal.contains("time limit"), "{refusal}");
+
+    // One page at a time, each followed by what no memory can have: accepted once it has 68,812,800 bytes.
+    let more = "(func $creeps (loop
+            (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then (unreachable)))
+            (drop (memory.grow (i32.const 65536)))
+            (br_if 0 (i32.lt_u (memory.size) (i32.const 1050)))))
+        (start $creeps)";
+    let refusal = Parts { more, ..HONEST }.refusal();
+    let said = "memory limit reached: 67174400 bytes wanted, 67108864 allowed";
+    assert!(refusal.contains(said), "{refusal}");
 }
 
 #[test]
