@@ -126,6 +126,7 @@ pub struct Recovery {
     /// Milliseconds between later restarts, at most.
     pub restart_max_ms: u64,
     /// Milliseconds that a projection may apply nothing while events wait, before it counts as stalled; 0 is for ever.
+    /// The time that a commit may gather events, five times `commit_ms`, comes on top.
     pub stall_ms: u64,
     /// Dead letters of one generation. At this and the next two limits the projection stops, and nothing is lost.
     pub dead_letters: usize,

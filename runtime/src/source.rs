@@ -33,6 +33,9 @@ pub struct StreamState {
     /// Why a replay may not give the whole history, a sentence each: what the stream deletes by itself, and what was
     /// deleted from its middle.
     pub forgets: Vec<String>,
+    /// The subjects whose events it stores; none where that is not its own choice: a mirror, copies of other streams, or
+    /// subjects that it writes anew.
+    pub takes: Option<Vec<SubjectFilter>>,
 }
 
 /// Events that the stream dropped before they were read.

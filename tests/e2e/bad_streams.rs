@@ -39,6 +39,25 @@ pub(crate) fn assert_says(host: &Host, state: &str, error: &str, hint: &str) {
     );
 }
 
+/// What is configured looks healthy, so it has to be said.
+#[test]
+fn a_projection_set_to_what_never_comes_is_warned_about() {
+    let nats = NatsServer::start();
+    let _orders = Stream::of_orders(&nats.url());
+    let other = Stream::create(&nats.url(), "OTHER", &["other.>"], RetentionPolicy::Limits);
+    let last = other.publish_one("other.k", "", &[]);
+    let mut host =
+        Host::new(&nats.url()).configured("[projection.ledger]\nstream = \"OTHER\"\nstart = 100\n");
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    let warnings = host.wait_state("ledger", "live")["warnings"].to_string();
+    let ahead = format!("it begins with event 100, and the stream had {last}");
+    for said in ["the stream stores no events of orders.>", &ahead] {
+        assert!(warnings.contains(said), "{warnings}");
+        host.log().wait_for(&["WARN", "ledger", said]);
+    }
+}
+
 /// Events arrive, and the host, which was never restarted, applies them.
 #[track_caller]
 fn assert_goes_live(host: &mut Host, stream: &Stream) {

@@ -338,3 +338,16 @@ fn a_size_beyond_what_can_be_counted_is_no_limit() {
     };
     assert_eq!(store.cache_bytes(), usize::MAX);
 }
+
+#[test]
+fn what_a_commit_may_gather_is_no_stall() {
+    let config = load(
+        "[store]\ncommit_ms = 1000\n[recovery]\nstall_ms = 2000
+         [projection.a]\nstall_ms = 1\n[projection.b]\nstall_ms = 0",
+    )
+    .unwrap();
+    let limit = |name| config.stall_limit(name).map(|limit| limit.as_millis());
+    assert_eq!(limit("a"), Some(5_001));
+    assert_eq!(limit("b"), None);
+    assert_eq!(limit("c"), Some(7_000));
+}

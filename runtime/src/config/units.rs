@@ -24,12 +24,13 @@ impl Config {
         self.projection.get(name).cloned().unwrap_or_default()
     }
 
-    /// How long this projection may apply nothing while events wait; none is for ever.
+    /// How long this projection's checkpoint may stand still while events wait; none is for ever. What may be gathered
+    /// for one commit is no standstill.
     pub fn stall_limit(&self, name: &str) -> Option<Duration> {
         let own = self.projection.get(name).and_then(|own| own.stall_ms);
         match own.unwrap_or(self.recovery.stall_ms) {
             0 => None,
-            limit => Some(Duration::from_millis(limit)),
+            limit => Some(Duration::from_millis(limit) + self.store.commits().longest()),
         }
     }
 }

@@ -69,12 +69,12 @@ impl Progress {
 
     /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
     /// with the first commit.
-    pub fn started(&self, resume: &Resume, warning: Option<&str>) {
+    pub fn started(&self, resume: &Resume, warnings: Vec<String>) {
         self.pace().begin(Instant::now(), resume.after);
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
             status.last_sequence = resume.last_sequence;
-            warn(status, resume, warning);
+            warn(status, resume, warnings);
             settle(status);
             status.waiting.seen(Instant::now(), status.lag);
             if status.lag == 0 {
@@ -188,15 +188,18 @@ impl Progress {
 }
 
 /// Says once what the stream forgets and what else should be known, and again when that changes.
-fn warn(status: &mut Status, resume: &Resume, warning: Option<&str>) {
-    let mut warnings = resume.forgets.clone();
-    warnings.extend(warning.map(str::to_owned));
+fn warn(status: &mut Status, resume: &Resume, others: Vec<String>) {
+    let warnings = [resume.forgets.clone(), others.clone()].concat();
     if status.warnings == warnings {
         return;
     }
     status.warnings = warnings;
-    if let Some(warning) = warning {
-        tracing::warn!(projection = status.name, "{warning}");
+    for warning in others {
+        tracing::warn!(
+            projection = status.name,
+            stream = status.stream,
+            "{warning}"
+        );
     }
     if !resume.forgets.is_empty() {
         tracing::warn!(

@@ -35,6 +35,13 @@ pub struct CommitLimits {
     pub time: Duration,
 }
 
+impl CommitLimits {
+    /// The longest that a commit gathers events.
+    pub fn longest(&self) -> Duration {
+        self.time * FAR_BEHIND_TIMES
+    }
+}
+
 /// What one run has to keep to.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -67,8 +74,11 @@ impl Open {
     /// When it must be committed at the latest.
     fn due(&self, limits: CommitLimits) -> Instant {
         let is_far_behind = self.pending > limits.events as u64;
-        let times = if is_far_behind { FAR_BEHIND_TIMES } else { 1 };
-        self.since + limits.time * times
+        self.since
+            + match is_far_behind {
+                true => limits.longest(),
+                false => limits.time,
+            }
     }
 }
 
@@ -274,6 +284,6 @@ mod tests {
             open.due(limits) - since
         };
         assert_eq!(due_with(100), limits.time);
-        assert_eq!(due_with(101), limits.time * FAR_BEHIND_TIMES);
+        assert_eq!(due_with(101), limits.longest());
     }
 }

@@ -88,7 +88,8 @@ impl Task {
         // Before the fold, so that it is given up after it: who rests commits nothing any more.
         let mut wheel = self.brake.wheel();
         let key = &self.guest.definition.key;
-        let warning = self.rules.poison.warning(key);
+        let mut warnings = self.resume.doubts(&inputs.filters);
+        warnings.extend(self.rules.poison.warning(key).map(str::to_owned));
         let mut fold = Fold::start(
             self.guest,
             self.session,
@@ -97,7 +98,7 @@ impl Task {
             self.progress.clone(),
             inputs.stop.clone(),
         )?;
-        self.progress.started(&self.resume, warning);
+        self.progress.started(&self.resume, warnings);
         fold = fold.drain_due()?;
         loop {
             let limit = wheel.limit();

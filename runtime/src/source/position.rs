@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::event::{Position, Sequence, Timestamp};
 use crate::store::Checkpoint;
+use crate::subject::SubjectFilter;
 
 use super::{EventSource, LostEvents, SourceError, StreamState};
 
@@ -43,6 +44,30 @@ pub struct Resume {
     pub lost: Option<LostEvents>,
     /// Why a replay of the stream may not give its whole history.
     pub forgets: Vec<String>,
+    /// The subjects whose events the stream stores, where that is known.
+    pub takes: Option<Vec<SubjectFilter>>,
+}
+
+impl Resume {
+    /// What looks like a mistake in what a projection that asks for `filters` is to read, a sentence each: it would wait
+    /// for events that never come, and look healthy.
+    pub fn doubts(&self, filters: &[SubjectFilter]) -> Vec<String> {
+        let overlaps = |subject: &SubjectFilter| filters.iter().any(|it| it.overlaps(subject));
+        let takes = |subjects: &Vec<SubjectFilter>| subjects.iter().any(overlaps);
+        let takes_some = self.takes.as_ref().is_none_or(takes);
+        let (after, last) = (self.after, self.last_sequence);
+        let doubts = [
+            (!takes_some).then(|| {
+                let filters = super::listed(filters);
+                format!("the stream stores no events of {filters}: does `stream` in [projection.NAME] name the right one?")
+            }),
+            (after > last).then(|| {
+                let first = after + 1;
+                format!("it begins with event {first}, and the stream had {last}: is `start` in [projection.NAME] right?")
+            }),
+        ];
+        doubts.into_iter().flatten().collect()
+    }
 }
 
 /// Checks `checkpoint` against the stream, before each start of reading and after each error.
@@ -166,6 +191,7 @@ fn go_on(
         last_sequence: state.last_sequence,
         lost,
         forgets: state.forgets,
+        takes: state.takes,
     })
 }
 

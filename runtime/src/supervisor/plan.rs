@@ -285,12 +285,10 @@ async fn to_read(
     settings: &Settings,
     replay: &mut PlannedReplay,
 ) -> Result<u64, SourceError> {
+    let filters = module.definition.filters().unwrap_or_default();
     let name = match &replay.stream {
         Some(stream) => stream.clone(),
-        None => {
-            let filters = module.definition.filters().unwrap_or_default();
-            shared.source.find_stream(&filters).await?
-        }
+        None => shared.source.find_stream(&filters).await?,
     };
     let begun = position::check(
         &*shared.source,
@@ -301,7 +299,8 @@ async fn to_read(
     )
     .await?;
     replay.stream = Some(name);
-    replay.warnings = begun.forgets;
+    replay.warnings = begun.doubts(&filters);
+    replay.warnings.extend(begun.forgets);
     Ok(begun.last_sequence.saturating_sub(begun.after))
 }
 

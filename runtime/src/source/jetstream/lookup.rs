@@ -1,7 +1,7 @@
 //! Questions about streams: which one, what it holds, when an event was stored.
 
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{Info, RawMessageErrorKind, RetentionPolicy};
+use async_nats::jetstream::stream::{self, Info, RawMessageErrorKind, RetentionPolicy};
 use async_nats::jetstream::{self, ErrorCode};
 use futures::TryStreamExt;
 
@@ -24,9 +24,21 @@ pub(super) async fn find_stream(
 }
 
 fn taking(info: Info) -> (String, Vec<SubjectFilter>) {
-    let subjects = info.config.subjects.iter();
-    let subjects = subjects.filter_map(|subject| subject.parse().ok());
-    (info.config.name, subjects.collect())
+    let subjects = subjects(&info.config);
+    (info.config.name, subjects)
+}
+
+fn subjects(config: &stream::Config) -> Vec<SubjectFilter> {
+    let subjects = config.subjects.iter();
+    subjects
+        .filter_map(|subject| subject.parse().ok())
+        .collect()
+}
+
+/// The subjects of what the stream stores, where they can only be those that it listens to.
+fn takes(config: &stream::Config) -> Option<Vec<SubjectFilter>> {
+    let others = config.mirror.is_some() || config.sources.is_some();
+    (!others && config.subject_transform.is_none()).then(|| subjects(config))
 }
 
 pub(super) async fn stream_state(
@@ -55,6 +67,7 @@ pub(super) async fn stream_state(
         last_sequence: state.last_sequence,
         first_time: (state.messages > 0).then(|| timestamp(state.first_timestamp)),
         forgets: forgets::forgets(info),
+        takes: takes(&info.config),
     })
 }
 

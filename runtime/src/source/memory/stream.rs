@@ -55,6 +55,7 @@ impl Stream {
             last_sequence: self.last_sequence,
             first_time: self.events.front().map(|event| event.time),
             forgets: Vec::new(),
+            takes: None,
         }
     }
 

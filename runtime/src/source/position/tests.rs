@@ -79,6 +79,7 @@ async fn a_checkpoint_goes_on_behind_its_event() {
         last_sequence: 10,
         lost: None,
         forgets: Vec::new(),
+        takes: None,
     };
     assert_eq!(resume, Ok(expected));
 }
@@ -194,4 +195,35 @@ async fn a_loss_that_is_accepted_is_passed_over_and_named() {
     assert_eq!(accept(Some(&behind), Start::Beginning).await, (6, None));
     let halted = go_on(&source, &behind).await;
     assert_eq!(halted.unwrap().after, 6);
+}
+
+#[test]
+fn what_would_wait_for_ever_is_doubted() {
+    let filters = |texts: &[&str]| -> Vec<SubjectFilter> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    };
+    let resume = |after, takes: Option<&[&str]>| Resume {
+        after,
+        last_sequence: 10,
+        lost: None,
+        forgets: Vec::new(),
+        takes: takes.map(filters),
+    };
+    let doubts = |resume: Resume| {
+        let doubts = resume.doubts(&filters(&["orders.>", "stock.*.Counted"]));
+        doubts.join("; ")
+    };
+    assert_eq!(doubts(resume(10, Some(&["other", "stock.>"]))), "");
+    // A mirror does not say what it stores.
+    assert_eq!(doubts(resume(0, None)), "");
+    let untaken = doubts(resume(0, Some(&["stock.*", "other.>"])));
+    assert!(
+        untaken.contains("stores no events of orders.>, stock.*.Counted:"),
+        "{untaken}"
+    );
+    let ahead = doubts(resume(11, None));
+    assert!(
+        ahead.contains("begins with event 12, and the stream had 10"),
+        "{ahead}"
+    );
 }
