@@ -29,6 +29,9 @@ pub struct Options {
     /// What the orders' ids look like: `sequential` (as with UUIDv7 or a counter) or `random` (as with UUIDv4)
     #[arg(long, default_value = "sequential")]
     pub ids: String,
+    /// A `foldline` to measure instead of the one that is built from here, such as that of `cargo xtask release`
+    #[arg(long)]
+    pub host: Option<PathBuf>,
     /// A foldline.toml for the host; without one it runs with its defaults
     #[arg(long)]
     pub config: Option<PathBuf>,
@@ -48,27 +51,42 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: &Options) -> Result<()
     if options.micro {
         return micro(workspace, setup);
     }
-    for package in ["foldline", "foldline-bench"] {
-        step(&format!("build {package} in release"), || {
-            process::run(
-                workspace
-                    .cargo()
-                    .args(["build", "--release", "--package", package]),
-            )
-        })?;
-    }
-    guests::build(workspace, &setup.guest_toolchain)?;
-    let mut bench = Command::new(released(workspace, "foldline-bench"));
+    let host = match &options.host {
+        Some(host) => std::path::absolute(host)?,
+        None => {
+            build(workspace, "foldline")?;
+            released(workspace, "foldline")
+        }
+    };
+    let mut bench = command(workspace, setup, &host)?;
     bench.args(env::args_os().skip(2));
-    setup.tell(workspace, &mut bench);
-    bench
-        .env("FOLDLINE_BIN", released(workspace, "foldline"))
-        .env("FOLDLINE_TOOLS", &workspace.tools)
-        .env("FOLDLINE_TARGET", &workspace.target);
     Err(bench.exec()).or_fail(
         "the benchmark could not be started",
         "run `cargo xtask bench` again",
     )
+}
+
+/// The benchmark of this host, without arguments; builds the rest of what it needs.
+///
+/// # Errors
+/// When something does not compile.
+pub fn command(workspace: &Workspace, setup: &Setup, host: &Path) -> Result<Command> {
+    build(workspace, "foldline-bench")?;
+    guests::build(workspace, &setup.guest_toolchain)?;
+    let mut bench = Command::new(released(workspace, "foldline-bench"));
+    setup.tell(workspace, &mut bench);
+    bench
+        .env("FOLDLINE_BIN", host)
+        .env("FOLDLINE_TOOLS", &workspace.tools)
+        .env("FOLDLINE_TARGET", &workspace.target);
+    Ok(bench)
+}
+
+fn build(workspace: &Workspace, package: &str) -> Result<()> {
+    step(&format!("build {package} in release"), || {
+        let mut build = workspace.cargo();
+        process::run(build.args(["build", "--release", "--package", package]))
+    })
 }
 
 fn micro(workspace: &Workspace, setup: &Setup) -> Result<()> {

@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::failure::{Failure, OrFail as _};
 use crate::process;
+use crate::setup;
 use crate::step::step;
 use crate::workspace::Workspace;
 
@@ -26,9 +27,6 @@ pub struct Options {
 /// The versions that the folder `fuzz/` is laid out for.
 const CARGO_FUZZ: &str = "^0.13";
 
-/// Installing and building compile a few hundred crates, once.
-const INSTALL_LIMIT: Duration = Duration::from_secs(1_800);
-
 /// Beyond its time a target may need this long to take up the corpus and to end.
 const SLACK: Duration = Duration::from_secs(120);
 
@@ -42,7 +40,7 @@ const INPUT_SECONDS: u32 = 20;
 /// When a tool is missing, or an input breaks a property: its path, and how to try it again.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let fuzz = Fuzz {
-        cargo_fuzz: ensure(workspace)?,
+        cargo_fuzz: setup::cargo_tool(workspace, "cargo-fuzz", CARGO_FUZZ)?,
         folder: workspace.root.join("fuzz"),
         workspace,
     };
@@ -68,36 +66,6 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         "an input in fuzz/corpus/TARGET is tried again by every `cargo test -p foldline-properties`: \
          copy it there, mend what it breaks, and keep it"
     ))
-}
-
-/// cargo-fuzz: from `PATH`, or installed into the project.
-fn ensure(workspace: &Workspace) -> Result<PathBuf> {
-    if let Some(found) = process::on_path("cargo-fuzz") {
-        return Ok(found);
-    }
-    let root = workspace.tools.join("cargo-fuzz");
-    let own = root.join("bin/cargo-fuzz");
-    if own.is_file() {
-        return Ok(own);
-    }
-    fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
-    step("install cargo-fuzz into .tools (a minute)", || {
-        let mut install = workspace.cargo();
-        install.args([
-            "install",
-            "cargo-fuzz",
-            "--locked",
-            "--version",
-            CARGO_FUZZ,
-            "--root",
-        ]);
-        let log = root.join("install.log");
-        process::run_quietly(install.arg(&root), INSTALL_LIMIT, &log).or_fail(
-            "cargo-fuzz could not be installed",
-            "`cargo install cargo-fuzz`, then again",
-        )
-    })?;
-    Ok(own)
 }
 
 struct Fuzz<'a> {

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::setup::Setup;
 use xtask::workspace::Workspace;
-use xtask::{bench, demo, failure, fuzz, guests, soak, test};
+use xtask::{bench, demo, failure, fuzz, guests, release, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of Foldline")]
@@ -31,6 +31,8 @@ enum Task {
     Test(test::Options),
     /// Show it all at work: a private JetStream server, the host, order events, a module reloaded
     Demo(demo::Options),
+    /// Build the host for production: twice, the second time by what the first one counted in a training run
+    Release,
     /// Measure it: against the bare stream and a hand-written service, in one run on this machine
     Bench(bench::Options),
     /// Wear it: a steady load with random faults, rows compared with a model, memory watched
@@ -60,6 +62,7 @@ fn run(task: &Task) -> Result<()> {
         Task::BuildGuests => guests::build(&workspace, &setup()?.guest_toolchain).map(drop),
         Task::Test(options) => test::run(&workspace, &setup()?, options),
         Task::Demo(options) => demo::run(&workspace, &setup()?, options),
+        Task::Release => release::run(&workspace, &setup()?),
         Task::Bench(options) => bench::run(&workspace, &setup()?, options),
         Task::Soak(options) => soak::run(&workspace, &setup()?, options),
         Task::Fuzz(options) => fuzz::run(&workspace, options),

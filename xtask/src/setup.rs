@@ -1,6 +1,7 @@
 //! Finds what the other commands need and installs what is missing; safe to run again at any time,
 //! also after it was killed: everything is made under another name and moved into place when done.
 
+mod cargo_tool;
 mod debian;
 mod nats_server;
 mod sysroot;
@@ -13,6 +14,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+pub use cargo_tool::cargo_tool;
 pub use wasm_target::{GuestToolchain, TARGET};
 
 use crate::workspace::Workspace;
