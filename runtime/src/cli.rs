@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod accept;
 mod client;
 mod compare;
+mod compile;
 mod dead_letters;
 mod error;
 mod inspect;
@@ -59,6 +60,9 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Check a projection module file and show what is in it. Needs no host.
     Inspect(inspect::Arguments),
+    /// Started by a host for each new module: compile what comes on stdin into the cache, within bounds.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
 }
 
 /// Does what the command line says. Wrong usage ends the process with exit code 2, as clap reports it.
@@ -79,6 +83,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Accept(arguments) => accept::execute(&arguments),
         Command::DeadLetters(arguments) => dead_letters::execute(&arguments),
         Command::Inspect(arguments) => inspect::execute(&arguments),
+        Command::Compile(arguments) => compile::execute(&arguments),
     }
 }
 

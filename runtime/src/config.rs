@@ -92,6 +92,10 @@ pub struct Http {
 pub struct Limits {
     /// MiB of a module file.
     pub module_mib: usize,
+    /// MiB of memory that compiling one module may take.
+    pub compile_mib: usize,
+    /// Milliseconds of processor time that it may take, rounded up to seconds.
+    pub compile_ms: u64,
     /// MiB of memory of one module instance.
     pub memory_mib: usize,
     /// Milliseconds one call of `project` may take, for a whole batch.
@@ -281,6 +285,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             module_mib: 32,
+            compile_mib: 2_048,
+            compile_ms: 120_000,
             memory_mib: 256,
             call_ms: 10_000,
             batch_events: 1_000,

@@ -4,6 +4,8 @@
 //! what it may use up is in [`limits`]; what it returns is checked before it is kept.
 
 pub mod bindings;
+mod bounds;
+pub mod compiler;
 pub mod engine;
 pub mod folder;
 pub mod instance;
@@ -12,6 +14,7 @@ pub mod load;
 mod rows;
 pub mod watch;
 
+pub use compiler::{CompileLimits, Compiler};
 pub use engine::Engine;
 pub use instance::GuestInstance;
 pub use limits::{GuestFault, GuestLimits};

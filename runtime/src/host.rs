@@ -1,6 +1,7 @@
 //! The only place that wires: data folder, engine, source, supervisor and HTTP.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -8,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{Config, Secret};
-use crate::guest::Engine;
 use crate::guest::folder::ModulesFolder;
 use crate::guest::watch::FolderWatch;
+use crate::guest::{Compiler, Engine};
 use crate::projection::directory::Directory;
 use crate::projection::turn::Turns;
 use crate::query;
@@ -93,11 +94,15 @@ impl HostError {
     }
 }
 
-/// Runs a host until `shutdown` is cancelled, then drains it.
+/// Runs a host until `shutdown` is cancelled, then drains it. `program` is `foldline`: it is started to compile modules.
 ///
 /// # Errors
 /// If it cannot start, or something did not end within the drain deadline.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), HostError> {
+pub async fn run(
+    config: Config,
+    program: PathBuf,
+    shutdown: CancellationToken,
+) -> Result<(), HostError> {
     // First of all: a second host with the same configuration is told whose folder it is.
     let folder = DataFolder::lock(&config.store.dir, &config.http.listen.to_string())?;
     let (listener, address) = listen(config.http.listen).await?;
@@ -106,9 +111,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Host
         folder: modules.display().to_string(),
         source,
     })?;
-    let engine = Engine::new(&config.store.dir.join(COMPILE_CACHE));
-    let engine = engine.map_err(|error| HostError::Engine(format!("{error:#}")))?;
+    let cache = config.store.dir.join(COMPILE_CACHE);
+    let engine = Engine::new(&cache).map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let catalog = Catalog::open(&config.store.dir)?;
+    let known = catalog.module_digests()?;
+    let compiler = Compiler::new(program, cache, config.limits.compile(), known);
+    let engine = engine.bounded(compiler);
     let limits = config.limits.guest();
     let modules = ModulesFolder::new(engine.clone(), modules, limits);
 

@@ -276,3 +276,36 @@ fn a_module_that_keeps_the_compiler_busy_keeps_no_other_from_starting() {
     }
     assert_eq!(host.refused("costly.wasm"), None, "it is compiled by now");
 }
+
+/// A module of one function that does this.
+fn only(instructions: &str) -> Vec<u8> {
+    wat(&format!("(component (core module (func {instructions})))"))
+}
+
+#[test]
+fn a_module_that_takes_the_compiler_too_much_is_refused_and_the_host_stays() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let limits = "[limits]\ncompile_ms = 5000\ncompile_mib = 256\n";
+    let mut host = Host::new(&nats.url()).configured(limits);
+    let (open, close) = ("loop ", "i32.const 0 br_if 0 end ");
+    let nested = [open.repeat(3_000), close.repeat(3_000)].concat();
+    let in_a_row = [open, close].concat().repeat(200_000);
+    host.drop_module("nested.wasm", &only(&nested));
+    host.drop_module("row.wasm", &only(&in_a_row));
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
+    for (file, said, setting) in [
+        (
+            "nested.wasm",
+            "more than 5 s of processor time",
+            "compile_ms",
+        ),
+        ("row.wasm", "more than 268435456 bytes", "compile_mib"),
+    ] {
+        host.log().wait_for(&[file, said, setting]);
+        let refused = wait_until("the refusal is shown", || host.refused(file)).to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}

@@ -37,6 +37,17 @@ impl Catalog {
         })
     }
 
+    /// The digests of all modules that are kept.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn module_digests(&self) -> Result<Vec<String>, CatalogError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT digest FROM modules")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
     /// A module's bytes.
     ///
     /// # Errors

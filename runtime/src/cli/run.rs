@@ -64,13 +64,22 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
             Signals::listen().map_err(failed)?,
             shutdown.clone(),
         ));
-        host::run(config, shutdown)
+        host::run(config, this_program(), shutdown)
             .await
             .map_err(|error| CliError::failed(error.to_string()).hint(error.hint()))
     });
     // The host has drained within its deadline; whatever still blocks a thread is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// This program, also when another version has been put in its place since it was started.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    match running.exists() {
+        true => running,
+        false => std::env::current_exe().unwrap_or_else(|_| "foldline".into()),
+    }
 }
 
 fn warn_of_open_door(config: &Config) {

@@ -18,6 +18,9 @@ const WAIT_MS_MAX: u64 = 86_400_000;
 /// An hour for one call of a module, or for the end of the host.
 const CALL_MS_MAX: u64 = 3_600_000;
 
+/// Threads' stacks and the program's own memory come first.
+const COMPILE_MIB_MIN: usize = 256;
+
 /// A host that does nothing needs some milliseconds to end in order.
 const DRAIN_MS_MIN: u64 = 100;
 
@@ -144,6 +147,8 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
     // Taken apart, so that a new limit cannot be left out here.
     let Limits {
         module_mib,
+        compile_mib,
+        compile_ms,
         memory_mib,
         call_ms,
         batch_events,
@@ -157,8 +162,15 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
         batches_per_instance: _, // 0 is fine: an instance then lives as long as its projection runs.
     } = *limits;
     within("limits", "call_ms", call_ms, 1, CALL_MS_MAX)?;
+    within("limits", "compile_ms", compile_ms, 1, CALL_MS_MAX)?;
+    if compile_mib < COMPILE_MIB_MIN {
+        let reason =
+            format!("must be at least {COMPILE_MIB_MIN}: a compiler with nothing to do takes that");
+        return refuse("limits", "compile_mib", compile_mib.to_string(), reason);
+    }
     for (key, value, max) in [
         ("module_mib", module_mib, 1_024),
+        ("compile_mib", compile_mib, 1_048_576),
         ("memory_mib", memory_mib, 4_096), // Wasm's memories are addressed with 32 bits.
         ("batch_events", batch_events, 1_000_000),
         ("batch_kib", batch_kib, 1_048_576), // Columns of a batch end at 32-bit positions.

@@ -30,8 +30,8 @@ pub(super) const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
     ]),
     ("http", &[("listen", Text), ("token", Text)]),
     ("limits", &[
-        ("module_mib", Number), ("memory_mib", Number), ("call_ms", Number), ("batch_events", Number),
-        ("batch_kib", Number), ("changes_per_batch", Number), ("changes_mib", Number), ("row_kib", Number), ("find_rows", Number),
+        ("module_mib", Number), ("compile_mib", Number), ("compile_ms", Number), ("memory_mib", Number),
+        ("call_ms", Number), ("batch_events", Number), ("batch_kib", Number), ("changes_per_batch", Number), ("changes_mib", Number), ("row_kib", Number), ("find_rows", Number),
         ("find_mib", Number), ("log_lines_per_batch", Number), ("batches_per_instance", Number),
     ]),
     ("recovery", &[

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Config, Host, Limits, Projection, Recovery, Store};
 use crate::batch::BatchLimits;
-use crate::guest::GuestLimits;
+use crate::guest::{CompileLimits, GuestLimits};
 use crate::projection::poison::PoisonLimits;
 use crate::projection::recovery::CommitLimits;
 
@@ -57,6 +57,14 @@ impl Limits {
         BatchLimits {
             events: self.batch_events,
             bytes: kib(self.batch_kib),
+        }
+    }
+
+    /// What compiling one module may use.
+    pub fn compile(&self) -> CompileLimits {
+        CompileLimits {
+            memory_bytes: mib(self.compile_mib) as u64,
+            time: Duration::from_secs(self.compile_ms.div_ceil(1_000)),
         }
     }
 

@@ -8,6 +8,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Cache, CacheConfig, Config};
 
 use super::bindings::log;
+use super::compiler::Compiler;
 use super::instance::GuestState;
 use super::rows;
 
@@ -20,6 +21,7 @@ pub const TICK: Duration = Duration::from_millis(10);
 pub struct Engine {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: std::sync::Arc<Linker<GuestState>>,
+    pub(super) compiler: Option<std::sync::Arc<Compiler>>,
 }
 
 impl Engine {
@@ -60,7 +62,17 @@ impl Engine {
         Ok(Self {
             engine,
             linker: std::sync::Arc::new(linker),
+            compiler: None,
         })
+    }
+
+    /// The same engine, which compiles within the bounds of `compiler`, whose cache is its own.
+    #[must_use]
+    pub fn bounded(self, compiler: Compiler) -> Self {
+        Self {
+            compiler: Some(compiler.into()),
+            ..self
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -62,9 +63,18 @@ pub enum LoadError {
     /// It cannot say what it is.
     #[error("its `describe` failed: {0}")]
     Describe(GuestFault),
+    /// Compiling it takes too long.
+    #[error("time limit reached: compiling it took more than {} s of processor time", .0.as_secs())]
+    CompileTime(Duration),
+    /// Compiling it takes too much memory.
+    #[error("memory limit reached: compiling it took more than {0} bytes")]
+    CompileMemory(u64),
     /// It cannot be checked now.
     #[error("there is no thread to check it: {0}")]
     NoThread(std::io::Error),
+    /// It cannot be compiled now.
+    #[error("there is no process to compile it: {0}")]
+    NoCompiler(std::io::Error),
     /// What it says breaks a rule.
     #[error("its definition is not valid: {0}")]
     Definition(#[from] DefinitionError),
@@ -88,7 +98,15 @@ impl LoadError {
             Self::MissingExport(_) => {
                 "write the projection with foldline-sdk's #[projection] and build it as a cdylib"
             }
-            Self::NoThread(_) => "raise the limit of processes and threads for the host's user",
+            Self::CompileTime(_) => {
+                "split large functions of the module, or raise limits.compile_ms"
+            }
+            Self::CompileMemory(_) => {
+                "split large functions of the module, or raise limits.compile_mib"
+            }
+            Self::NoThread(_) | Self::NoCompiler(_) => {
+                "raise the limit of processes and threads for the host's user"
+            }
             Self::Describe(fault) if fault.is_by_a_limit() => fault.hint(),
             Self::Describe(_) | Self::Definition(_) => {
                 "mend the #[projection] attribute or the table derives"
@@ -128,21 +146,10 @@ impl GuestModule {
         bytes: &[u8],
         limits: GuestLimits,
     ) -> Result<Self, LoadError> {
-        // A module must not be able to end the host by what it makes a compiler do: `wit-component` is known
-        // to panic over malformed custom sections, which validation does not look into.
-        let panicked = || Err(LoadError::Invalid("checking it panicked".to_owned()));
-        let check = AssertUnwindSafe(|| Self::check(engine, bytes, limits));
-        let checked = || catch_unwind(check).unwrap_or_else(|_| panicked());
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("check".into());
-            match thread
-                .stack_size(nesting::STACK)
-                .spawn_scoped(scope, checked)
-            {
-                Ok(checking) => checking.join().unwrap_or_else(|_| panicked()),
-                Err(error) => Err(LoadError::NoThread(error)),
-            }
-        })
+        if let Some(compiler) = &engine.compiler {
+            compiler.try_out(bytes)?;
+        }
+        with_room(|| Self::check(engine, bytes, limits))
     }
 
     fn check(engine: &Engine, bytes: &[u8], limits: GuestLimits) -> Result<Self, LoadError> {
@@ -157,7 +164,7 @@ impl GuestModule {
         let definition = describe(&pre, limits)?;
         Ok(Self {
             definition: Arc::new(definition),
-            digest: hex(&Sha256::digest(bytes)).into(),
+            digest: digest(bytes).into(),
             size: bytes.len(),
             pre,
         })
@@ -169,7 +176,26 @@ impl GuestModule {
     }
 }
 
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+/// Looks at a module, on a thread with a stack for what it nests.
+///
+/// A module must not be able to end the host by what it makes a compiler do: `wit-component` is known to panic over
+/// malformed custom sections, which validation does not look into.
+pub(super) fn with_room<T: Send>(
+    look: impl FnOnce() -> Result<T, LoadError> + Send,
+) -> Result<T, LoadError> {
+    let panicked = || Err(LoadError::Invalid("checking it panicked".to_owned()));
+    let looked = || catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| panicked());
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("check".into());
+        let thread = thread.stack_size(nesting::STACK);
+        match thread.spawn_scoped(scope, looked) {
+            Ok(looking) => looking.join().unwrap_or_else(|_| panicked()),
+            Err(error) => Err(LoadError::NoThread(error)),
+        }
+    })
+}
+
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     nesting::check(bytes).map_err(LoadError::Invalid)?;
     match bytes {
         // Version 1, layer 0: a core module; `wit-bindgen` left the world in a custom section of it.
@@ -251,8 +277,10 @@ fn describe(pre: &ProjectionPre<GuestState>, limits: GuestLimits) -> Result<Defi
     Ok(definition)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// SHA-256 in lower-case hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::guest::{Engine, GuestLimits, GuestModule, LoadError};
 /// How long a look at the folder waits for one file. An honest module takes some ten milliseconds, a large one a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Most files that are waited for no longer, but still loaded. Each may hold a processor and gigabytes; with as many under
-/// way no other file is begun.
+/// Most files that are waited for no longer, but still loaded. Each may take what `limits.compile_ms` and `compile_mib` allow;
+/// with as many under way no other file is begun.
 const SLOW_MAX: usize = 2;
 
 pub(super) type Loaded = Result<(GuestModule, Arc<[u8]>), LoadError>;
