@@ -39,7 +39,7 @@ pub(super) fn set_apart(command: &mut Command) {
 /// Bounds this process, for good, and ends it with the one that started it.
 #[cfg(unix)]
 pub(super) fn bound(limits: CompileLimits) -> anyhow::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let seconds = limits.time.as_secs().max(1);
     for (resource, most) in [
@@ -48,11 +48,12 @@ pub(super) fn bound(limits: CompileLimits) -> anyhow::Result<()> {
         // What it ends with is nothing to look at.
         (Resource::Core, 0),
     ] {
-        // At the hard limit of time the system kills; it is to say first that it was the time.
-        let maximum = most.saturating_add(1);
+        // Only a privileged process may raise what it was given.
+        let given = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Rlimit {
-            current: Some(most),
-            maximum: Some(maximum),
+            current: Some(most.min(given)),
+            // There the system kills; it is to say first that it was the time.
+            maximum: Some(most.saturating_add(1).min(given)),
         };
         setrlimit(resource, limit)?;
     }
