@@ -1,9 +1,11 @@
 //! `min_sequence`: what was published is seen, or the client is told that it is not there yet.
 
+use foldline_tests::guests::module;
 use foldline_tests::host::Host;
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
 use foldline_tests::stream::Stream;
+use foldline_tests::wait::wait_until;
 
 use crate::examples::ALL;
 
@@ -97,4 +99,35 @@ fn an_etag_stays_while_nothing_changes_and_changes_with_the_rows() {
     assert_eq!(host.get(head).etag.as_ref(), Some(&first));
     host.wait_applied("ledger", stream.publish(&Orders::new(2).events(1)));
     assert_ne!(host.get(head).etag, Some(first));
+}
+
+#[test]
+fn a_read_model_in_the_place_of_a_deleted_one_has_other_etags() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::new(&nats.url()).configured("[projection.ledger]\nstart = \"first\"\n");
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.restart();
+    let last = stream.publish(&Orders::new(1).events(10));
+    host.wait_applied("ledger", last);
+    let entries = "/v1/read-models/ledger/entries";
+    let first = host.get(entries).etag.expect("an answer has an etag");
+    host.restart();
+    host.wait_applied("ledger", last);
+    assert_eq!(
+        host.get(entries).etag.as_ref(),
+        Some(&first),
+        "a restart is no change"
+    );
+
+    host.remove_module("ledger.wasm");
+    wait_until("it is removed", || {
+        (host.cli(&["remove", "ledger", "--yes"]).code == 0).then_some(())
+    });
+    stream.purge_before(8);
+    host.drop_module("ledger.wasm", &module("ledger"));
+    host.wait_applied("ledger", last);
+    let second = host.get(entries);
+    assert_eq!(second.body.as_array().map(Vec::len), Some(3), "{second:?}");
+    assert_ne!(second.etag, Some(first));
 }

@@ -65,13 +65,22 @@ fn outcome(
         GenerationState::Retired => Ok(Some(Built::Gone)),
         // It waits for somebody, who would wait for it in vain.
         GenerationState::Building if generation.status == State::Failed => {
-            let lost = generation
-                .last_error
-                .as_ref()
-                .is_some_and(|it| it.code == "events_lost");
-            let accept = format!("`foldline accept {name}` builds it from what is left");
-            Err(cannot_be_built(name, generation, lost.then_some(accept)))
+            let problem = generation.last_error.as_ref();
+            let lost = problem.is_some_and(|it| it.code == "events_lost");
+            let hint = match generation.verifies {
+                true => "what is served was made of events that the stream has no more: it cannot be compared".into(),
+                false => format!("`foldline accept {name}` builds it from what is left"),
+            };
+            Err(cannot_be_built(name, generation, lost.then_some(hint)))
         }
+        GenerationState::Building if generation.status == State::Paused => Err(CliError::failed(
+            format!("{name} is paused, so nothing is built"),
+        )
+        .hint(format!("`foldline resume {name}`: it is then built on"))),
+        GenerationState::Building if generation.status == State::Stopped => Err(CliError::failed(
+            format!("{name} is stopped, so nothing is built"),
+        )
+        .hint("put its module file back into the modules folder: it is then built on")),
         GenerationState::Building => {
             let ready = status.promote == Promote::Manual && generation.status == State::Live;
             // One that is to be compared is never promoted, so it is waited for.

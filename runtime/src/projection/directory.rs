@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -41,6 +41,8 @@ pub struct ReadModelFile {
     pub path: PathBuf,
     /// Its tables.
     pub definition: Definition,
+    /// When the file was made, where the system knows that: a later one may have its name.
+    pub made: Option<SystemTime>,
     /// Damage that a reader has come upon.
     damage: Mutex<Option<String>>,
 }
@@ -48,7 +50,9 @@ pub struct ReadModelFile {
 impl ReadModelFile {
     /// The file at `path`, which holds the tables of this definition.
     pub fn new(path: PathBuf, definition: Definition) -> Self {
+        let metadata = std::fs::metadata(&path);
         Self {
+            made: metadata.and_then(|metadata| metadata.created()).ok(),
             path,
             definition,
             damage: Mutex::default(),

@@ -74,6 +74,14 @@ pub enum CommandError {
         /// What is being built.
         version: u32,
     },
+    /// It would be given up, and begun again by its file.
+    #[error("version {version} of {name} could not be built, and this would begin it again")]
+    BeginsAgain {
+        /// The projection.
+        name: String,
+        /// What could not be built.
+        version: u32,
+    },
     /// One switch at a time.
     #[error("two generations of {name} are being brought together already")]
     Busy {
@@ -225,6 +233,12 @@ impl CommandError {
             }
             Self::Building { .. } => {
                 "wait until it is live, or put another module into the modules folder to build that instead"
+            }
+            Self::BeginsAgain { name, .. } => {
+                return format!(
+                    "put the module file of the live version back into the modules folder first, which gives the other one up; \
+                     `foldline rebuild {name}` builds that again"
+                );
             }
             Self::Busy { .. } | Self::NotTogether { .. } => "try again in a moment",
             Self::Comparing => "try again when one has ended",

@@ -203,6 +203,11 @@ impl Supervisor {
     fn verify(&mut self, name: &str) -> Result<Step, CommandError> {
         let live = self.buildable(name)?;
         live.usable()?;
+        let built = self.find(name)?.built().map(|built| built.record.version);
+        if let Some(version) = built.filter(|&version| version > live.record.version) {
+            let name = name.to_owned();
+            return Err(CommandError::BeginsAgain { name, version });
+        }
         let from = live.record.started_from;
         let number = self.build_again(name, live, Purpose::Verify, from, None)?;
         self.follow(name)?;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::message::Message;
 use crate::batch::BatchLimits;
-use crate::catalog::{Catalog, GenerationRecord};
+use crate::catalog::{Catalog, GenerationRecord, Purpose};
 use crate::config::Config;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
@@ -210,7 +210,11 @@ impl Runner {
     }
 
     fn on_lost_events(&self) -> OnLostEvents {
-        self.shared.config.projection(&self.name).on_lost_events
+        match self.record.purpose {
+            // What is left of a stream says nothing about rows that were made of more.
+            Purpose::Verify => OnLostEvents::Halt,
+            Purpose::Promote => self.shared.config.projection(&self.name).on_lost_events,
+        }
     }
 
     fn failed(&mut self, failure: &Failure, soon_again: bool) {

@@ -188,3 +188,71 @@ fn what_begins_later_says_so_for_ever() {
     host.cli(&unclear)
         .assert_explains(1, &["neither a sequence nor a time"]);
 }
+
+#[test]
+fn a_check_begins_no_later_version_again_that_could_not_be_built() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[NAME]);
+    let order = &Orders::new(1).events(1)[0];
+    let payload = String::from_utf8_lossy(&order.payload).into_owned();
+    stream.publish_one(&order.subject, &payload, &[("next-panic", "not this one")]);
+    host.wait_applied(NAME, stream.publish(&Orders::new(2).events(100)));
+    host.drop_module(FILE, &module("order-summary-next"));
+    let failed = [(1, "live"), (2, "failed")];
+    host.wait_status(NAME, "has a failed version 2", |status| {
+        super::states(status) == failed
+    });
+    let refused = host.cli(&["verify", NAME]);
+    refused.assert_explains(
+        1,
+        &["version 2", "could not be built", "rebuild order-summary"],
+    );
+    assert_states(&host, &failed);
+
+    host.drop_module(FILE, &module(NAME));
+    host.wait_status(NAME, "has version 1 alone", |status| {
+        super::states(status) == [(1, "live")]
+    });
+    command(&host, &["verify", NAME]);
+}
+
+#[test]
+fn what_the_stream_has_lost_is_not_held_against_a_read_model() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    for on_lost in ["halt", "accept"] {
+        let settings = format!("[projection.ledger]\non_lost_events = \"{on_lost}\"\n");
+        let mut host = Host::new(&nats.url()).configured(&settings);
+        host.drop_module("ledger.wasm", &module("ledger"));
+        host.restart();
+        if on_lost == "halt" {
+            host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
+            stream.purge_before(101);
+        } else {
+            host.wait_state("ledger", "live");
+            stream.purge_before(201);
+        }
+        let verified = host.cli(&["verify", "ledger"]);
+        verified.assert_explains(1, &["events 1 to", "cannot be compared"]);
+        host.wait_state("ledger", "live");
+    }
+}
+
+#[test]
+fn nobody_waits_for_what_is_built_in_a_pause() {
+    let mut nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(10)));
+    // Without a server nothing is built to its end.
+    nats.kill();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| host.cli(&["rebuild", "ledger", "--wait"]));
+        let two = |status: &Value| status["generations"].as_array().map(Vec::len) == Some(2);
+        host.wait_status("ledger", "is built again", two);
+        command(&host, &["pause", "ledger"]);
+        let ended = waits.join().expect("it ends");
+        ended.assert_explains(1, &["ledger is paused", "foldline resume ledger"]);
+    });
+}

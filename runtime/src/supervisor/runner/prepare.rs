@@ -104,7 +104,7 @@ impl Runner {
         let has_read = stored.is_some_and(|stored| stored.anchor != 0);
         let on_lost = match self.losses.pass() || (!has_read && self.takes_what_is_left()) {
             true => OnLostEvents::Accept,
-            false => settings.on_lost_events,
+            false => self.on_lost_events(),
         };
         let resume = position::check(source, &stream, stored, start, on_lost).await?;
         let first = || Checkpoint {
