@@ -94,13 +94,14 @@ impl HostError {
     }
 }
 
-/// Runs a host until `shutdown` is cancelled, then drains it. `program` is `foldline`: it is started to compile modules.
+/// Runs a host until `shutdown` is cancelled, then drains it. `program` is `foldline`, which is
+/// started to compile modules within bounds.
 ///
 /// # Errors
 /// If it cannot start, or something did not end within the drain deadline.
 pub async fn run(
     config: Config,
-    program: PathBuf,
+    program: Option<PathBuf>,
     shutdown: CancellationToken,
 ) -> Result<(), HostError> {
     // First of all: a second host with the same configuration is told whose folder it is.
@@ -115,8 +116,16 @@ pub async fn run(
     let engine = Engine::new(&cache).map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let catalog = Catalog::open(&config.store.dir)?;
     let known = catalog.module_digests()?;
-    let compiler = Compiler::new(program, cache, config.limits.compile(), known);
-    let engine = engine.bounded(compiler);
+    let limits = config.limits.compile();
+    let engine = match program.map(|program| Compiler::new(program, cache, limits, known)) {
+        Some(compiler) => engine.bounded(compiler),
+        None => {
+            tracing::warn!(
+                "modules are compiled without bounds: it is not known where this program is"
+            );
+            engine
+        }
+    };
     let limits = config.limits.guest();
     let modules = ModulesFolder::new(engine.clone(), modules, limits);
 

@@ -286,7 +286,7 @@ fn only(instructions: &str) -> Vec<u8> {
 fn a_module_that_takes_the_compiler_too_much_is_refused_and_the_host_stays() {
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
-    let limits = "[limits]\ncompile_ms = 5000\ncompile_mib = 256\n";
+    let limits = "[limits]\ncompile_ms = 5000\ncompile_mib = 512\n";
     let mut host = Host::new(&nats.url()).configured(limits);
     let (open, close) = ("loop ", "i32.const 0 br_if 0 end ");
     let nested = [open.repeat(3_000), close.repeat(3_000)].concat();
@@ -302,7 +302,7 @@ fn a_module_that_takes_the_compiler_too_much_is_refused_and_the_host_stays() {
             "more than 5 s of processor time",
             "compile_ms",
         ),
-        ("row.wasm", "more than 268435456 bytes", "compile_mib"),
+        ("row.wasm", "more than 536870912 bytes", "compile_mib"),
     ] {
         host.log().wait_for(&[file, said, setting]);
         let refused = wait_until("the refusal is shown", || host.refused(file)).to_string();

@@ -52,7 +52,7 @@ fn a_projection_set_to_what_never_comes_is_warned_about() {
     host.restart();
     let warnings = host.wait_state("ledger", "live")["warnings"].to_string();
     let ahead = format!("it begins with event 100, and the stream had {last}");
-    for said in ["the stream stores no events of orders.>", &ahead] {
+    for said in ["the stream takes no new events of orders.>", &ahead] {
         assert!(warnings.contains(said), "{warnings}");
         host.log().wait_for(&["WARN", "ledger", said]);
     }

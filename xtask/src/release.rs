@@ -67,7 +67,10 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<()> {
     step("build foldline by what was counted", || build("optimize"))?;
     // Where neither a build nor the next training replaces it.
     let kept = folder.join("foldline");
-    fs::copy(&built, &kept)
+    // By another name first: one that runs cannot be written to.
+    let copy = folder.join("foldline.new");
+    fs::copy(&built, &copy)
+        .and_then(|_| fs::rename(&copy, &kept))
         .with_context(|| format!("copying {} to {}", built.display(), kept.display()))?;
     println!("the host is {}", kept.display());
     Ok(())

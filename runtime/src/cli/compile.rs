@@ -12,12 +12,12 @@ use super::CliError;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder of the compile cache.
-    cache: PathBuf,
     /// Most memory, in bytes.
     memory: u64,
     /// Most processor time, in seconds.
     seconds: u64,
+    /// Folder of the compile cache.
+    cache: PathBuf,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {

@@ -73,12 +73,12 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
     ended
 }
 
-/// This program, also when another version has been put in its place since it was started.
-fn this_program() -> PathBuf {
+/// This program, also when another version has been put in its place since it was started; none where that is not known.
+fn this_program() -> Option<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     match running.exists() {
-        true => running,
-        false => std::env::current_exe().unwrap_or_else(|_| "foldline".into()),
+        true => Some(running),
+        false => std::env::current_exe().ok(),
     }
 }
 

@@ -18,8 +18,8 @@ const WAIT_MS_MAX: u64 = 86_400_000;
 /// An hour for one call of a module, or for the end of the host.
 const CALL_MS_MAX: u64 = 3_600_000;
 
-/// Threads' stacks and the program's own memory come first.
-const COMPILE_MIB_MIN: usize = 256;
+/// The program's own memory and the stacks of its threads come first, and an honest module takes some more.
+const COMPILE_MIB_MIN: usize = 512;
 
 /// A host that does nothing needs some milliseconds to end in order.
 const DRAIN_MS_MIN: u64 = 100;
@@ -164,8 +164,7 @@ fn check_limits(limits: &Limits) -> Result<(), Refused> {
     within("limits", "call_ms", call_ms, 1, CALL_MS_MAX)?;
     within("limits", "compile_ms", compile_ms, 1, CALL_MS_MAX)?;
     if compile_mib < COMPILE_MIB_MIN {
-        let reason =
-            format!("must be at least {COMPILE_MIB_MIN}: a compiler with nothing to do takes that");
+        let reason = format!("must be at least {COMPILE_MIB_MIN}, which honest modules take");
         return refuse("limits", "compile_mib", compile_mib.to_string(), reason);
     }
     for (key, value, max) in [

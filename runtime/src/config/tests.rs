@@ -225,7 +225,7 @@ fn values_that_cannot_be_used_are_named_with_what_would_do() {
             "line 2: [limits] call_ms = 0: must be at least 1",
         ),
         ("[limits]\nmemory_mib = 4097", "at most 4096"),
-        ("[limits]\ncompile_mib = 255", "must be at least 256"),
+        ("[limits]\ncompile_mib = 511", "must be at least 512"),
         ("[limits]\ncompile_ms = 0", "must be at least 1"),
         (
             "[store]\n\ncache_mib = 1048577",

@@ -1,32 +1,55 @@
-//! What the system does for the [`super::compiler`]: bounds on a process, and how it ended.
+//! What the system does for the [`super::compiler`]: bounds on a process, and how that ended.
 
 use std::process::{Command, ExitStatus};
 
 use super::compiler::CompileLimits;
 
-/// Which signal ended a process, by what it means here.
+/// How a process ended, by what that means here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
+    /// It came to its end within its bounds.
+    Tried,
     /// It used more time than it may.
     Time,
-    /// It was refused memory, or killed for want of it.
+    /// It was refused memory.
     Memory,
-    /// Any other.
-    Other(i32),
+    /// It could not begin, panicked, or somebody ended it.
+    Other,
+}
+
+pub(super) fn end(status: ExitStatus) -> End {
+    match signal(status) {
+        _ if status.success() => End::Tried,
+        Some(signal) if signal == signals::TIME => End::Time,
+        // Rust's allocator aborts where there is no memory.
+        Some(signal) if signal == signals::MEMORY => End::Memory,
+        _ => End::Other,
+    }
 }
 
 #[cfg(unix)]
-pub(super) fn ended_by(status: ExitStatus) -> Option<End> {
+mod signals {
     use rustix::process::Signal;
-    use std::os::unix::process::ExitStatusExt as _;
 
-    let signal = status.signal()?;
-    Some(match Signal::from_named_raw(signal) {
-        Some(Signal::XCPU) => End::Time,
-        // Rust's allocator aborts where there is no memory; the system kills where the machine has none.
-        Some(Signal::ABORT | Signal::KILL) => End::Memory,
-        _ => End::Other(signal),
-    })
+    pub(super) const TIME: i32 = Signal::XCPU.as_raw();
+    pub(super) const MEMORY: i32 = Signal::ABORT.as_raw();
+}
+
+#[cfg(not(unix))]
+mod signals {
+    pub(super) const TIME: i32 = -1;
+    pub(super) const MEMORY: i32 = -1;
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.signal()
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// The terminal's Ctrl-C is for the host, which then ends by itself.
@@ -51,20 +74,19 @@ pub(super) fn bound(limits: CompileLimits) -> anyhow::Result<()> {
         // Only a privileged process may raise what it was given.
         let given = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Rlimit {
-            current: Some(most.min(given)),
-            // There the system kills; it is to say first that it was the time.
+            // At the maximum the system kills; it is to say first that it was the time.
+            current: Some(most.min(given.saturating_sub(1))),
             maximum: Some(most.saturating_add(1).min(given)),
         };
         setrlimit(resource, limit)?;
     }
     #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // Where the machine has no memory left, this is what can be missed. Not every system lets it say so.
+        let _unheard = std::fs::write("/proc/self/oom_score_adj", "1000");
+    }
     Ok(())
-}
-
-#[cfg(not(unix))]
-pub(super) fn ended_by(_: ExitStatus) -> Option<End> {
-    None
 }
 
 #[cfg(not(unix))]

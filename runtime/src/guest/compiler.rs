@@ -9,10 +9,11 @@ use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::Engine;
+use super::bounds::{self, End};
 use super::load::{LoadError, compile, digest, with_room};
-use super::{Engine, bounds};
 
 /// What compiling one module may use up. Set from `[limits]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,18 @@ pub struct CompileLimits {
     /// Most time of all processors together; whole seconds count.
     pub time: Duration,
 }
+
+/// Threads that compile one module.
+const THREADS: &str = "2";
+
+/// How many times the processor time that it may take a process may last.
+const PATIENCE: u32 = 3;
+
+/// Time between two looks at a process.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a process ends with that panics.
+const PANICKED: i32 = 101;
 
 /// Starts the processes that compile.
 #[derive(Debug)]
@@ -65,7 +78,7 @@ impl Compiler {
                 // One that has ended takes no more; how it ended says why.
                 let _ended = input.write_all(module);
             }
-            child.wait()
+            self.wait(child)
         });
         self.judge(ended.map_err(LoadError::NoCompiler)?)?;
         known().insert(digest);
@@ -77,9 +90,14 @@ impl Compiler {
         let mut command = Command::new(&self.program);
         command
             .arg("compile")
-            .arg(&self.cache)
             .arg(memory_bytes.to_string())
             .arg(time.as_secs().to_string())
+            .arg("--")
+            .arg(&self.cache)
+            // Each thread takes of the memory that it may have, and the other processors are the projections'.
+            .env("RAYON_NUM_THREADS", THREADS)
+            // Writing one where there is no memory left can wait for ever.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -87,32 +105,55 @@ impl Compiler {
         command.spawn()
     }
 
+    /// Waits for its end. The system counts only time in which it runs, and it might wait for something.
+    fn wait(&self, mut child: Child) -> std::io::Result<ExitStatus> {
+        let deadline = Instant::now() + self.limits.time * PATIENCE + LOOK;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                child.kill()?;
+                return child.wait();
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     fn judge(&self, status: ExitStatus) -> Result<(), LoadError> {
         let limits = self.limits;
-        match bounds::ended_by(status) {
-            None => Ok(()),
-            Some(bounds::End::Time) => Err(LoadError::CompileTime(limits.time)),
-            Some(bounds::End::Memory) => Err(LoadError::CompileMemory(limits.memory_bytes)),
-            Some(bounds::End::Other(signal)) => {
-                let reason = format!("the compiler was ended by signal {signal}");
-                Err(LoadError::Invalid(reason))
-            }
+        match bounds::end(status) {
+            End::Tried => Ok(()),
+            End::Time => Err(LoadError::CompileTime(limits.time)),
+            End::Memory => Err(LoadError::CompileMemory(limits.memory_bytes)),
+            End::Other => Err(LoadError::Compiler(status)),
         }
     }
 }
 
-/// What the process does that a [`Compiler`] starts: compiles the module that it reads from `input`, into `cache`.
+/// What the process does that a [`Compiler`] starts: compiles the module that it reads from `input`, into `cache`. What is
+/// wrong with the module is no error: the host finds that, too. A panic ends the process.
 ///
 /// # Errors
-/// If it cannot bound itself, or what is wrong with the module; the host finds that, too.
+/// If it cannot bound itself, or there is no compiling.
 pub fn compile_within(
     limits: CompileLimits,
     cache: &Path,
     input: &mut impl Read,
 ) -> anyhow::Result<()> {
     bounds::bound(limits)?;
+    std::panic::set_hook(Box::new(|panic| {
+        // Cranelift panics where some of its lists cannot grow.
+        match panic.payload_as_str() {
+            Some(said) if said.contains("memory") => std::process::abort(),
+            _ => std::process::exit(PANICKED),
+        }
+    }));
     let mut module = Vec::new();
     input.read_to_end(&mut module)?;
     let engine = Engine::new(cache)?;
-    Ok(with_room(|| compile(&engine, &module).map(drop))?)
+    match with_room(|| compile(&engine, &module).map(drop)) {
+        Err(error @ LoadError::NoThread(_)) => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

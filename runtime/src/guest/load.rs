@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,9 @@ pub enum LoadError {
     /// Compiling it takes too much memory.
     #[error("memory limit reached: compiling it took more than {0} bytes")]
     CompileMemory(u64),
+    /// Compiling it did not come to an end.
+    #[error("the process that compiles it did not come to its end: {0}")]
+    Compiler(ExitStatus),
     /// It cannot be checked now.
     #[error("there is no thread to check it: {0}")]
     NoThread(std::io::Error),
@@ -103,6 +107,9 @@ impl LoadError {
             }
             Self::CompileMemory(_) => {
                 "split large functions of the module, or raise limits.compile_mib"
+            }
+            Self::Compiler(_) => {
+                "copy the file again to have it compiled again; if that does not help, build it again"
             }
             Self::NoThread(_) | Self::NoCompiler(_) => {
                 "raise the limit of processes and threads for the host's user"

@@ -59,7 +59,7 @@ impl Resume {
         let doubts = [
             (!takes_some).then(|| {
                 let filters = super::listed(filters);
-                format!("the stream stores no events of {filters}: does `stream` in [projection.NAME] name the right one?")
+                format!("the stream takes no new events of {filters}: is it the right one?")
             }),
             (after > last).then(|| {
                 let first = after + 1;

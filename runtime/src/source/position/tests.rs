@@ -218,7 +218,7 @@ fn what_would_wait_for_ever_is_doubted() {
     assert_eq!(doubts(resume(0, None)), "");
     let untaken = doubts(resume(0, Some(&["stock.*", "other.>"])));
     assert!(
-        untaken.contains("stores no events of orders.>, stock.*.Counted:"),
+        untaken.contains("takes no new events of orders.>, stock.*.Counted:"),
         "{untaken}"
     );
     let ahead = doubts(resume(11, None));
