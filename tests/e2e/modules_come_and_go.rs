@@ -117,6 +117,8 @@ fn a_modules_folder_that_is_away_is_named_once_and_changes_nothing() {
     let (nats, mut orders) = (NatsServer::start(), Orders::new(6));
     let stream = Stream::of_orders(&nats.url());
     let host = Host::start(&nats.url(), &["order-summary"]);
+    // Else the folder may be away before the host has looked into it.
+    host.wait_state("order-summary", "live");
     let aside = host.folder("aside");
     std::fs::rename(host.modules(), &aside).expect("the folder can be moved");
     let named = ["cannot list the modules folder", "make the folder readable"];
