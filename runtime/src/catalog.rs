@@ -36,13 +36,20 @@ pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
 /// The catalog's file in the data folder.
 const FILE: &str = "catalog.db";
 
-/// Counts up when the tables change. 2: whether files were made, and incidents.
-const FORMAT: i32 = 2;
+/// Counts up when the tables change. 2: whether files were made, and incidents. 3: the module that was declined.
+const FORMAT: i32 = 3;
 
 /// Makes a catalog of format 1 one of format 2.
 const FROM_FORMAT_1: &str = "
 ALTER TABLE generations ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE generations ADD COLUMN incident TEXT;
+";
+
+/// Makes a catalog of format 2 one of format 3, in which a standby of a later version no longer says that it was rolled back.
+const FROM_FORMAT_2: &str = "
+ALTER TABLE projections ADD COLUMN declined TEXT;
+UPDATE projections SET declined = (SELECT standby.digest FROM generations standby JOIN generations live USING (projection)
+  WHERE projection = name AND standby.state = 'standby' AND live.state = 'live' AND standby.version > live.version);
 ";
 
 /// How long to wait for a lock that another program holds on the file.
@@ -53,7 +60,8 @@ CREATE TABLE projections (
   name TEXT PRIMARY KEY,
   file TEXT,
   paused INTEGER NOT NULL DEFAULT 0,
-  generations INTEGER NOT NULL DEFAULT 0
+  generations INTEGER NOT NULL DEFAULT 0,
+  declined TEXT
 ) WITHOUT ROWID;
 CREATE TABLE generations (
   projection TEXT NOT NULL REFERENCES projections (name) ON DELETE CASCADE,
@@ -239,7 +247,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i32> {
     let format: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match format {
         0 => transaction.execute_batch(TABLES)?,
-        1 => transaction.execute_batch(FROM_FORMAT_1)?,
+        1 => {
+            transaction.execute_batch(FROM_FORMAT_1)?;
+            transaction.execute_batch(FROM_FORMAT_2)?;
+        }
+        2 => transaction.execute_batch(FROM_FORMAT_2)?,
         FORMAT => return look_through(&transaction).map(|()| FORMAT),
         other => return Ok(other),
     }

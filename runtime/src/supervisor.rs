@@ -25,6 +25,7 @@ mod commands;
 mod compare;
 mod data_watch;
 mod dead_letters;
+mod declined;
 mod files;
 mod meeting;
 mod message;
@@ -175,6 +176,7 @@ impl Supervisor {
             name: record.name.clone(),
             file: record.file.clone(),
             paused: Arc::new(record.paused.into()),
+            declined: record.declined,
             generations: record.generations.into_iter().map(hosted).collect(),
             meeting: false,
             verifying: None,
@@ -229,6 +231,7 @@ impl Supervisor {
 
     /// Takes over the generations of the catalog; gives those that are retired.
     fn adopt(&self, projection: &mut Projection, record: ProjectionRecord) -> Vec<Hosted> {
+        projection.declined = record.declined;
         let file = projection.file.clone();
         let mut before = std::mem::take(&mut projection.generations);
         for generation in record.generations {

@@ -14,6 +14,7 @@ mod compare;
 mod crashes;
 mod plan;
 mod readers;
+mod taken_back;
 
 const NAME: &str = "order-summary";
 

@@ -113,7 +113,8 @@ impl Catalog {
 
     /// Makes a generation the live one. The live one of now is on standby afterwards, or retired if
     /// `keep_standby` is false; another one on standby is retired, and so is what is being built of the version that
-    /// was live: who rolls back does not want it to come back by itself.
+    /// was live: who rolls back does not want it to come back by itself. `declined` is the digest of the module that must
+    /// not come back from here on, none if there is no such module.
     ///
     /// # Errors
     /// If the catalog cannot be written.
@@ -122,8 +123,10 @@ impl Catalog {
         projection: &str,
         number: u32,
         keep_standby: bool,
+        declined: Option<&str>,
     ) -> Result<(), CatalogError> {
         self.write(|transaction| {
+            decline(transaction, projection, declined)?;
             // Out of the way first, since there is one of each state at any moment.
             let sql = "UPDATE generations SET state = 'switching' WHERE projection = ? AND number = ?";
             transaction.execute(sql, params![projection, number])?;
@@ -200,6 +203,14 @@ impl Catalog {
         })
     }
 
+    /// A module must not be built again while it is the one that lies in the projection's file; none if any may.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn decline(&self, projection: &str, digest: Option<&str>) -> Result<(), CatalogError> {
+        self.write(|transaction| decline(transaction, projection, digest))
+    }
+
     /// Pauses a projection, or lets it go on.
     ///
     /// # Errors
@@ -229,6 +240,17 @@ impl Catalog {
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
             .map_err(|source| super::error(&self.path, source))
     }
+}
+
+fn decline(
+    connection: &Connection,
+    projection: &str,
+    digest: Option<&str>,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE projections SET declined = ? WHERE name = ?";
+    connection
+        .execute(sql, params![digest, projection])
+        .map(drop)
 }
 
 fn retire(connection: &Connection, projection: &str, which: &str) -> rusqlite::Result<()> {

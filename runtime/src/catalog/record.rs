@@ -111,6 +111,8 @@ pub struct ProjectionRecord {
     pub file: Option<String>,
     /// Whether an operator has paused it.
     pub paused: bool,
+    /// Digest of a module that an operator has taken back: while it is what lies in `file`, nothing is built of it.
+    pub declined: Option<String>,
     /// All generations that are not retired, oldest first.
     pub generations: Vec<GenerationRecord>,
 }
@@ -122,13 +124,14 @@ impl Catalog {
     /// If the catalog cannot be read.
     pub fn projections(&self) -> Result<Vec<ProjectionRecord>, CatalogError> {
         self.read(|connection| {
-            let sql = "SELECT name, file, paused FROM projections ORDER BY name";
+            let sql = "SELECT name, file, paused, declined FROM projections ORDER BY name";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([], |row| {
                 Ok(ProjectionRecord {
                     name: row.get(0)?,
                     file: row.get(1)?,
                     paused: row.get(2)?,
+                    declined: row.get(3)?,
                     generations: Vec::new(),
                 })
             })?;

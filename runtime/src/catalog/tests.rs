@@ -37,6 +37,11 @@ impl Folder {
         self.catalog.add(&new).unwrap()
     }
 
+    fn declined(&self) -> Option<String> {
+        let projection = self.catalog.projection(NAME).unwrap();
+        projection.unwrap().declined
+    }
+
     /// `1 live, 2 building` …, as another start of the host finds it.
     fn states(&mut self) -> String {
         self.catalog = Catalog::open(self.folder.path()).unwrap();
@@ -65,15 +70,15 @@ fn each_promotion_leaves_one_live_and_one_standby_generation() {
     assert_eq!(folder.add(1, GenerationState::Live), 1);
     assert_eq!(folder.add(2, GenerationState::Building), 2);
     assert_eq!(folder.states(), "1 live, 2 building");
-    folder.catalog.make_live(NAME, 2, true).unwrap();
+    folder.catalog.make_live(NAME, 2, true, None).unwrap();
     assert_eq!(folder.states(), "1 standby, 2 live");
-    folder.catalog.make_live(NAME, 1, true).unwrap();
+    folder.catalog.make_live(NAME, 1, true, None).unwrap();
     assert_eq!(folder.states(), "1 live, 2 standby");
     folder.add(3, GenerationState::Building);
-    folder.catalog.make_live(NAME, 3, true).unwrap();
+    folder.catalog.make_live(NAME, 3, true, None).unwrap();
     assert_eq!(folder.states(), "1 standby, 3 live");
     folder.add(4, GenerationState::Building);
-    folder.catalog.make_live(NAME, 4, false).unwrap();
+    folder.catalog.make_live(NAME, 4, false, None).unwrap();
     assert_eq!(folder.states(), "4 live");
 }
 
@@ -109,14 +114,14 @@ fn who_rolls_back_does_not_get_the_version_back_that_is_being_built_again() {
     let mut folder = Folder::new();
     folder.add(1, GenerationState::Live);
     folder.add(2, GenerationState::Building);
-    folder.catalog.make_live(NAME, 2, true).unwrap();
+    folder.catalog.make_live(NAME, 2, true, None).unwrap();
     folder.add(2, GenerationState::Building);
     assert_eq!(folder.states(), "1 standby, 2 live, 3 building");
-    folder.catalog.make_live(NAME, 1, true).unwrap();
+    folder.catalog.make_live(NAME, 1, true, None).unwrap();
     assert_eq!(folder.states(), "1 live, 2 standby");
     // Another version is what somebody waits for.
     folder.add(3, GenerationState::Building);
-    folder.catalog.make_live(NAME, 2, true).unwrap();
+    folder.catalog.make_live(NAME, 2, true, None).unwrap();
     assert_eq!(folder.states(), "1 standby, 2 live, 4 building");
 }
 
@@ -227,13 +232,52 @@ fn a_damaged_catalog_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_catalog_of_the_format_before_is_brought_up() {
+fn a_catalog_of_format_2_that_was_rolled_back_says_so_in_format_3() {
+    for (rolled_back, declined) in [(false, None), (true, Some("digest-2"))] {
+        let mut folder = Folder::new();
+        folder.add(1, GenerationState::Live);
+        folder.add(2, GenerationState::Building);
+        folder.catalog.make_live(NAME, 2, true, None).unwrap();
+        if rolled_back {
+            folder.catalog.make_live(NAME, 1, true, None).unwrap();
+        }
+        let old = |connection: &Connection| {
+            connection.execute_batch(
+                "ALTER TABLE projections DROP COLUMN declined; PRAGMA user_version = 2;",
+            )
+        };
+        folder.catalog.read(old).unwrap();
+        folder.states();
+        assert_eq!(folder.declined().as_deref(), declined);
+    }
+}
+
+#[test]
+fn what_is_declined_stays_so_until_the_next_word() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.add(2, GenerationState::Building);
+    folder.catalog.make_live(NAME, 2, true, None).unwrap();
+    assert_eq!(folder.declined(), None);
+    let declined = Some("digest-2");
+    folder.catalog.make_live(NAME, 1, true, declined).unwrap();
+    // Over a restart and another generation, which takes the standby's place.
+    folder.add(1, GenerationState::Building);
+    folder.catalog.make_live(NAME, 3, true, declined).unwrap();
+    assert_eq!(folder.states(), "1 standby, 3 live");
+    assert_eq!(folder.declined().as_deref(), declined);
+    folder.catalog.decline(NAME, None).unwrap();
+    assert_eq!(folder.declined(), None);
+}
+
+#[test]
+fn a_catalog_of_format_1_is_brought_up() {
     let mut folder = Folder::new();
     folder.add(1, GenerationState::Live);
     let old = |connection: &Connection| {
         connection.execute_batch(
             "ALTER TABLE generations DROP COLUMN made; ALTER TABLE generations DROP COLUMN incident;
-             PRAGMA user_version = 1;",
+             ALTER TABLE projections DROP COLUMN declined; PRAGMA user_version = 1;",
         )
     };
     folder.catalog.read(old).unwrap();

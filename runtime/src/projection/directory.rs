@@ -19,6 +19,8 @@ pub struct Entry {
     pub live: GenerationEntry,
     /// What is not.
     pub others: Vec<GenerationEntry>,
+    /// That the module in its file was taken back, in words.
+    pub declined: Option<String>,
     /// What the last `verify` found.
     pub verified: Option<Arc<Comparison>>,
 }
@@ -81,6 +83,7 @@ impl Entry {
         status
             .generations
             .sort_by_key(|generation| generation.number);
+        status.warnings.extend(self.declined.clone());
         status.verified = self.verified.as_deref().cloned();
         let builds = |generation: &Generation| {
             generation.state == GenerationState::Building && generation.status == State::CatchingUp

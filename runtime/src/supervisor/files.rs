@@ -109,10 +109,13 @@ impl Supervisor {
         }
         self.directory.forget_refused(file);
         self.take_file(file, name);
-        if verdict == Verdict::Unchanged && self.runs_from(name, file) {
-            return;
-        }
-        if let Err(error) = self.apply(file, content, &verdict) {
+        let done = self.not_declined(name, &content.module.digest);
+        let stays = matches!(verdict, Verdict::Unchanged | Verdict::Declined);
+        let done = match stays && self.runs_from(name, file) {
+            true => done,
+            false => done.and_then(|()| self.apply(file, content, &verdict)),
+        };
+        if let Err(error) = done {
             self.refuse(file, error.to_string(), error.hint());
         }
     }
@@ -144,6 +147,7 @@ impl Supervisor {
             live: Module::of(&live.record),
             built: projection.built().map(|built| Module::of(&built.record)),
             standby: standby.map(|standby| Module::of(&standby.record)),
+            declined: projection.declined.as_deref(),
         };
         verdict::of(Module::new(module), present)
     }
@@ -173,6 +177,7 @@ impl Supervisor {
                     live,
                     built: None,
                     standby: None,
+                    declined: None,
                 };
                 verdict::of(Module::new(module), alone)
             }
@@ -212,7 +217,7 @@ impl Supervisor {
             }
             Verdict::Withdraw => self.withdraw(name)?,
             Verdict::Reload => self.reload(module)?,
-            Verdict::Start | Verdict::Unchanged | Verdict::Refused { .. } => {}
+            Verdict::Start | Verdict::Unchanged | Verdict::Declined | Verdict::Refused { .. } => {}
         }
         self.follow(name)?;
         if let Some(projection) = self.projections.get_mut(name) {

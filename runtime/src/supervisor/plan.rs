@@ -17,7 +17,7 @@ use crate::source::{SourceError, position};
 /// What would become of a module file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// `start`, `unchanged`, `withdraw`, `reload`, `rebuild` or `refused`.
+    /// `start`, `unchanged`, `declined`, `withdraw`, `reload`, `rebuild` or `refused`.
     pub verdict: String,
     /// What happens then, in words; why not, if it is refused.
     pub message: String,
@@ -216,9 +216,13 @@ fn in_words(
         Verdict::Unchanged => (
             "unchanged",
             match projection.is_none_or(|projection| projection.file.is_some()) {
-                true => "nothing: it runs, is being built, or is on standby already".into(),
+                true => "nothing: it runs or is being built already".into(),
                 false => "it is stopped for want of its file, and goes on where it was".into(),
             },
+        ),
+        Verdict::Declined => (
+            "declined",
+            "nothing: it was taken back, and comes again only after its file has held another module".into(),
         ),
         Verdict::Withdraw => (
             "withdraw",

@@ -49,6 +49,8 @@ pub(super) struct Projection {
     /// The module file that it is run by; none when that is gone.
     pub(super) file: Option<String>,
     pub(super) paused: Arc<AtomicBool>,
+    /// Digest of a module that was taken back while it lies in `file`.
+    pub(super) declined: Option<String>,
     /// All that are not retired, oldest first. One of them is live.
     pub(super) generations: Vec<Hosted>,
     /// Two generations are being brought together.
@@ -130,6 +132,7 @@ impl Projection {
         Some(Entry {
             live: live.entry(),
             others: others.map(Hosted::entry).collect(),
+            declined: self.declined_in_words(),
             verified: self.verified.clone(),
         })
     }

@@ -117,6 +117,9 @@ impl Supervisor {
         let next = next.filter(|it| incident.is_none() || it.broken().is_some());
         let (again, purpose) = (next.unwrap_or(live), Purpose::Promote);
         let version = again.record.version;
+        if next.is_none() {
+            self.decline_for_live(name)?;
+        }
         let number = self.build_again(name, again, purpose, from, incident.as_ref())?;
         self.follow(name)?;
         let message =

@@ -212,7 +212,14 @@ impl Supervisor {
         let was = live.record.version;
         // There is no going back to a file that cannot be read.
         let keep_standby = self.settings(name).standby && live.broken().is_none();
-        shared.catalog.make_live(name, number, keep_standby)?;
+        let declined = self.declined_by_switch(projection, live, next);
+        let declined = declined.as_deref();
+        let taken_back = match declined != projection.declined.as_deref() && declined.is_some() {
+            true => "; its module file brings it back only after it held another module",
+            false => "",
+        };
+        let catalog = &shared.catalog;
+        catalog.make_live(name, number, keep_standby, declined)?;
         self.follow(name)?;
         tracing::info!(
             projection = name,
@@ -228,7 +235,7 @@ impl Supervisor {
             false => "retired",
         };
         let message = format!(
-            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}"
+            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}{taken_back}"
         );
         Ok(Outcome::said(message, Some(number)))
     }

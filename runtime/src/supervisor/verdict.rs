@@ -11,6 +11,8 @@ pub(super) enum Verdict {
     Start,
     /// It is what runs.
     Unchanged,
+    /// It was taken back: nothing is built of it before another module has lain in its file.
+    Declined,
     /// It is what ran before something else was being built: that is given up.
     Withdraw,
     /// Same version and definition: swapped in at a commit boundary.
@@ -51,6 +53,8 @@ pub(super) struct Present<'a> {
     /// Building, or failed.
     pub(super) built: Option<Module<'a>>,
     pub(super) standby: Option<Module<'a>>,
+    /// Digest of the module that was taken back.
+    pub(super) declined: Option<&'a str>,
 }
 
 /// Compares a module with what is there under its name.
@@ -69,10 +73,8 @@ pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
             None => Verdict::Unchanged,
         };
     }
-    // After a rollback its file is still there, and must not bring it back.
-    let rolled_back = |standby: &Module<'_>| standby.definition.version > live.definition.version;
-    if is(present.standby.filter(rolled_back)) {
-        return Verdict::Unchanged;
+    if present.declined == Some(new.digest) {
+        return Verdict::Declined;
     }
     if new.definition.version > live.definition.version {
         return Verdict::Rebuild;
@@ -140,6 +142,7 @@ mod tests {
             live,
             built: None,
             standby: None,
+            declined: None,
         }
     }
 
@@ -180,14 +183,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_standby_is_not_built_again_after_a_rollback() {
+    fn what_was_taken_back_stays_away_until_another_module_was_there() {
         let (one, two) = (definition(1, "id"), definition(2, "id"));
+        let standby = Some(module(&two, "d2"));
+        for standby in [standby, None] {
+            let rolled_back = Present {
+                standby,
+                declined: Some("d2"),
+                ..alone(module(&one, "d1"))
+            };
+            assert_eq!(of(module(&two, "d2"), rolled_back), Verdict::Declined);
+            assert_eq!(of(module(&two, "d3"), rolled_back), Verdict::Rebuild);
+            let deployed_again = Present {
+                declined: None,
+                ..rolled_back
+            };
+            assert_eq!(of(module(&two, "d2"), deployed_again), Verdict::Rebuild);
+        }
+    }
+
+    #[test]
+    fn a_hotfix_that_was_taken_back_is_not_swapped_into_the_older_generation() {
+        let one = definition(1, "id");
         let rolled_back = Present {
-            standby: Some(module(&two, "d2")),
+            declined: Some("hotfix"),
             ..alone(module(&one, "d1"))
         };
-        assert_eq!(of(module(&two, "d2"), rolled_back), Verdict::Unchanged);
-        assert_eq!(of(module(&two, "d3"), rolled_back), Verdict::Rebuild);
+        assert_eq!(of(module(&one, "hotfix"), rolled_back), Verdict::Declined);
+        assert_eq!(of(module(&one, "d2"), rolled_back), Verdict::Reload);
     }
 
     #[test]

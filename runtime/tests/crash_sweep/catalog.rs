@@ -84,7 +84,7 @@ fn failure() -> Problem {
 type Work = fn(&Catalog);
 
 /// A projection from its first generation to its end: deployments, promotions, rollbacks.
-const LIFE: [Work; 23] = [
+const LIFE: [Work; 24] = [
     |catalog| catalog.set_module_file(NAME, "swept.wasm").unwrap(),
     |catalog| store(catalog, 1),
     |catalog| add(catalog, 1, GenerationState::Live),
@@ -94,20 +94,21 @@ const LIFE: [Work; 23] = [
     |catalog| add(catalog, 2, GenerationState::Building),
     |catalog| catalog.replayed(NAME, 2, 1_000.0).unwrap(),
     // Promoted, rolled back, and again.
-    |catalog| catalog.make_live(NAME, 2, true).unwrap(),
-    |catalog| catalog.make_live(NAME, 1, true).unwrap(),
-    |catalog| catalog.make_live(NAME, 2, true).unwrap(),
+    |catalog| catalog.make_live(NAME, 2, true, None).unwrap(),
+    |catalog| catalog.make_live(NAME, 1, true, Some(&digest(2))).unwrap(),
+    |catalog| catalog.make_live(NAME, 2, true, None).unwrap(),
     |catalog| add(catalog, 2, GenerationState::Building),
-    |catalog| catalog.make_live(NAME, 1, true).unwrap(),
+    |catalog| catalog.make_live(NAME, 1, true, None).unwrap(),
     |catalog| add(catalog, 3, GenerationState::Building),
     |catalog| catalog.fail(NAME, 4, &failure()).unwrap(),
     |catalog| add(catalog, 4, GenerationState::Building),
-    |catalog| catalog.make_live(NAME, 5, false).unwrap(),
+    |catalog| catalog.make_live(NAME, 5, false, None).unwrap(),
     |catalog| catalog.file_deleted(NAME, 1).unwrap(),
     |catalog| catalog.file_deleted(NAME, 2).unwrap(),
     |catalog| catalog.reload(NAME, 5, &digest(5)).unwrap(),
     |catalog| add(catalog, 5, GenerationState::Building),
     |catalog| catalog.retire(NAME, 6).unwrap(),
+    |catalog| catalog.decline(NAME, Some(&digest(5))).unwrap(),
     |catalog| catalog.remove(NAME).unwrap(),
 ];
 

@@ -30,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) history: History,
     /// The module that lies in the modules folder.
     pub(crate) file: Module,
+    /// What was rolled back and lies there still.
+    pub(crate) declined: Option<Module>,
     pub(crate) live: Generation,
     pub(crate) standby: Option<Generation>,
     /// What was built again and has failed, or has not come to its end yet.
@@ -63,6 +65,7 @@ impl Case {
             host: Some(host),
             history: History::new(),
             file,
+            declined: None,
             live: Generation::new(1, rules),
             standby: None,
             built: None,
@@ -115,7 +118,6 @@ impl Case {
         let data = self.folder.path();
         self.host = Some(Host::start(data, self.settings, &self.source, self.file).await);
         self.has_taken_over();
-        // What is live may have come back from standby with its own module: the file is the newer word.
         self.live_runs_file();
     }
 
@@ -128,8 +130,7 @@ impl Case {
         self.live_runs_file();
     }
 
-    /// The host looks at the modules folder every second: what came back from standby with a module of its own is
-    /// given the file's.
+    /// The host looks at the modules folder every second.
     pub(crate) async fn look_at_folder(&mut self) {
         self.host().look_at_folder().await;
         self.live_runs_file();
@@ -138,6 +139,11 @@ impl Case {
     /// From some place on that is not known. What is built of the same version begins anew with it.
     fn live_runs_file(&mut self) {
         let module = self.file;
+        // What was rolled back is given to nothing before another module lay there.
+        if self.declined == Some(module) {
+            return;
+        }
+        self.declined = None;
         if module == self.live.rules.module {
             return;
         }

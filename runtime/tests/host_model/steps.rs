@@ -187,6 +187,11 @@ impl Case {
         self.said("rollback");
         // It was of the version that is left.
         self.built = None;
+        if standby.rules.module == self.file {
+            self.declined = None;
+        } else if self.live.rules.module == self.file {
+            self.declined = Some(self.file);
+        }
         self.standby = Some(std::mem::replace(&mut self.live, standby));
         self.rest().await;
     }

@@ -1,0 +1,71 @@
+//! A module that an operator has taken back, and that still lies in its projection's file: nothing is built of it again
+//! before another module lies there, whatever becomes of the generation that it had built.
+
+use super::verdict::Module;
+use super::{CommandError, Hosted, Projection, Supervisor};
+use crate::catalog::{CatalogError, GenerationState};
+
+impl Projection {
+    /// What its status says of the module in its file, if that was taken back.
+    pub(super) fn declined_in_words(&self) -> Option<String> {
+        let (file, digest) = (self.file.as_deref()?, self.declined.as_deref()?);
+        let digest = digest.get(..8).unwrap_or(digest);
+        Some(format!(
+            "{file} holds the module {digest}, which was taken back and is not built again: put another module there, or the \
+             one that is live and then this one again"
+        ))
+    }
+}
+
+impl Supervisor {
+    /// The module that must not come back by itself when `next` takes the place of `live`.
+    pub(super) fn declined_by_switch(
+        &self,
+        projection: &Projection,
+        live: &Hosted,
+        next: &Hosted,
+    ) -> Option<String> {
+        let rolls_back = next.record.state == GenerationState::Standby;
+        let Some(in_file) = self.in_file(projection) else {
+            return projection.declined.clone();
+        };
+        if *in_file.digest == next.record.digest {
+            return None;
+        }
+        // Who goes back from a file that is damaged did not take back the module.
+        if rolls_back && *in_file.digest == live.record.digest && live.broken().is_none() {
+            return Some(in_file.digest.to_owned());
+        }
+        projection.declined.clone()
+    }
+
+    /// A module that could not be built makes way for the live version: it must not begin again by its file.
+    pub(super) fn decline_for_live(&self, name: &str) -> Result<(), CommandError> {
+        let projection = self.find(name)?;
+        let live = projection.live().map(|live| live.record.version);
+        let later = projection.built().map(|built| &built.record);
+        let later = later.filter(|later| Some(later.version) > live);
+        let in_file = self.in_file(projection).map(|module| module.digest);
+        if let Some(later) = later.filter(|later| in_file == Some(&*later.digest)) {
+            let catalog = &self.ground.shared.catalog;
+            catalog.decline(name, Some(&later.digest))?;
+        }
+        Ok(())
+    }
+
+    /// Another module lies in the projection's file: the one that was taken back may come again.
+    pub(super) fn not_declined(&mut self, name: &str, in_file: &str) -> Result<(), CatalogError> {
+        let declined = self.projections.get(name);
+        let declined = declined.and_then(|found| found.declined.as_deref());
+        if declined.is_none_or(|declined| declined == in_file) {
+            return Ok(());
+        }
+        self.ground.shared.catalog.decline(name, None)?;
+        self.follow(name)
+    }
+
+    fn in_file(&self, projection: &Projection) -> Option<Module<'_>> {
+        let content = self.files.get(projection.file.as_deref()?)?;
+        Some(Module::new(&content.module))
+    }
+}
