@@ -73,6 +73,8 @@ pub enum CommandError {
         name: String,
         /// What is being built.
         version: u32,
+        /// Whether the live one goes on meanwhile.
+        goes_on: bool,
     },
     /// It would be given up, and begun again by its file.
     #[error("version {version} of {name} could not be built, and this would begin it again")]
@@ -230,6 +232,16 @@ impl CommandError {
             Self::NothingToCompare { .. } => {
                 "it is compared with what is being built, else with the generation on standby; `foldline verify` builds \
                  one to compare with"
+            }
+            Self::Building {
+                name,
+                goes_on: false,
+                ..
+            } => {
+                return format!(
+                    "the live one cannot go on: `foldline promote {name}` makes this one live when it has come to the end of \
+                     the stream"
+                );
             }
             Self::Building { .. } => {
                 "wait until it is live, or put another module into the modules folder to build that instead"

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use super::command_error::CommandError;
 use super::dead_letters::settle_dead_letter;
 use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
-use super::switch::{Ahead, answer};
+use super::succession::Ahead;
+use super::switch::answer;
 use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{GenerationState, Incident, Purpose};
 use crate::config::Projection as Settings;
@@ -119,7 +120,7 @@ impl Supervisor {
         }
         built.usable()?;
         let status = status.borrow();
-        let live = projection.live().map(Ahead::of);
+        let live = projection.live().map(|live| Ahead::of(live, true));
         let aim = live.map_or(0, |live| live.aim(record, &status));
         let lag = aim.saturating_sub(status.checkpoint);
         // Nearer than that it comes up while the live one stands.
@@ -164,8 +165,12 @@ impl Supervisor {
         let building = projection.of_state(GenerationState::Building);
         if let Some(building) = building.filter(|building| !building.has_stopped()) {
             let version = building.record.version;
-            let name = name.to_owned();
-            return Err(CommandError::Building { name, version });
+            let live = projection.live();
+            return Err(CommandError::Building {
+                name: name.to_owned(),
+                version,
+                goes_on: live.is_some_and(|live| live.incident().is_none()),
+            });
         }
         projection.live().ok_or_else(|| self.unknown(name))
     }

@@ -1,6 +1,8 @@
 //! What takes the place of a live generation that cannot go on: because its file is damaged or gone, or because its
 //! stream is another one, or has lost events.
 
+use tokio::sync::watch;
+
 use super::message::Outcome;
 use super::{CommandError, Hosted, Supervisor};
 use crate::catalog::{GenerationRecord, GenerationState, Incident, Purpose};
@@ -29,16 +31,49 @@ pub(super) fn broken(status: &Status) -> Option<&Problem> {
     problem(status, &[DAMAGED, MISSING, WRONG])
 }
 
-/// Whether the stream it reads is not what it was when `next` was begun for that very reason.
-fn is_answered_by(live: u32, status: &Status, next: &GenerationRecord) -> bool {
-    let begun_for = next.incident.as_ref().map(|incident| incident.generation);
-    problem(status, &OF_THE_STREAM).is_some() && begun_for == Some(live)
+/// The live generation, as something that another one is to reach before it takes its place.
+pub(super) struct Ahead {
+    number: u32,
+    pub(super) status: watch::Receiver<Status>,
+    decided: bool,
 }
 
-/// Whether `next` may take the place of the live generation of this number and status without having reached its
-/// checkpoint: that is a place in another stream, or not known.
-pub(super) fn is_given_up(live: u32, status: &Status, next: &GenerationRecord) -> bool {
-    broken(status).is_some() || is_answered_by(live, status, next)
+impl Ahead {
+    /// `decided` says that somebody wants a read model of the stream as it is now, if this one's is not what it was: an
+    /// operator who promotes, or the configuration.
+    pub(super) fn of(live: &Hosted, decided: bool) -> Self {
+        Self {
+            number: live.record.number,
+            status: live.progress.subscribe(),
+            decided,
+        }
+    }
+
+    /// Whether a generation may take its place without having reached its checkpoint: that is a place in another stream,
+    /// or not known.
+    pub(super) fn is_given_up(&self, next: &GenerationRecord, of_next: &Status) -> bool {
+        let live = self.status.borrow();
+        if broken(&live).is_some() {
+            return true;
+        }
+        if problem(&live, &OF_THE_STREAM).is_none() {
+            return false;
+        }
+        let begun_for = next.incident.as_ref().map(|incident| incident.generation);
+        // What reads the stream without a problem reads the stream as it is now.
+        let reads = matches!(of_next.status, State::CatchingUp | State::Live);
+        let replaces = next.state == GenerationState::Building && next.purpose == Purpose::Promote;
+        begun_for == Some(self.number) || (self.decided && reads && replaces)
+    }
+
+    /// The sequence that `next` has to reach before it takes its place: the live one's checkpoint, or the stream's end
+    /// where the live one is given up.
+    pub(super) fn aim(&self, next: &GenerationRecord, of_next: &Status) -> Sequence {
+        match self.is_given_up(next, of_next) {
+            true => of_next.last_sequence,
+            false => self.status.borrow().checkpoint,
+        }
+    }
 }
 
 impl Hosted {
@@ -46,6 +81,12 @@ impl Hosted {
     fn is_to_follow(&self, live: &Self) -> bool {
         let (next, live) = (&self.record, &live.record);
         next.purpose == Purpose::Promote && next.version > live.version
+    }
+
+    /// Whether it may take the place of the live one from wherever it is.
+    pub(super) fn need_not_reach(&self, live: &Self, decided: bool) -> bool {
+        let status = self.progress.subscribe();
+        Ahead::of(live, decided).is_given_up(&self.record, &status.borrow())
     }
 
     /// Whether it was being built and came to a stop that does not pass by itself.

@@ -12,11 +12,11 @@ use super::compare::VERIFY_EXAMPLES;
 use super::meeting::{Apart, Meeting, Place};
 use super::message::{Aim, Message, Outcome, Reply};
 use super::projection::{Hosted, Projection, checkpoint};
-use super::succession::is_given_up;
+use super::succession::Ahead;
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
-use crate::event::Sequence;
 use crate::projection::{State, Status};
+use crate::source::position::OnLostEvents;
 
 /// A generation is at the heels of the live one when it needs no longer than this to reach it: for that time the live
 /// one stands.
@@ -30,13 +30,18 @@ const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Supervisor {
+    /// Whether a live generation gives way to one that reads the stream as it is now, without an operator.
+    fn is_decided(&self, name: &str) -> bool {
+        self.settings(name).on_lost_events == OnLostEvents::Rebuild
+    }
+
     /// Notices when what is being built is at the heels of the live one, if it is to be promoted by itself.
     pub(super) fn watch_building(&self, projection: &mut Projection) {
         let automatic = self.settings(&projection.name).promote == Promote::Auto;
         let Some(live) = projection.live() else {
             return;
         };
-        let live = Ahead::of(live);
+        let live = Ahead::of(live, self.is_decided(&projection.name));
         let verifying = projection.verifying;
         let building = projection
             .generations
@@ -93,6 +98,7 @@ impl Supervisor {
 
     /// Brings the live generation and this one together; what comes of it is a message.
     pub(super) fn meet(&mut self, name: &str, number: u32, aim: Aim, reply: Option<Reply>) {
+        let decided = reply.is_some() || self.is_decided(name);
         let Some(projection) = self.projections.get_mut(name) else {
             return;
         };
@@ -106,7 +112,7 @@ impl Supervisor {
             return;
         };
         let place = match aim {
-            Aim::Switch if Ahead::of(live).is_given_up(&other.record) => Place::Any,
+            Aim::Switch if other.need_not_reach(live, decided) => Place::Any,
             Aim::Switch => Place::Reached,
             Aim::Compare { .. } => Place::Same,
         };
@@ -139,13 +145,14 @@ impl Supervisor {
         if let Some(projection) = self.projections.get_mut(name) {
             projection.meeting = false;
         }
+        let decided = reply.is_some() || self.is_decided(name);
         let meeting = match met {
             Ok(meeting) => meeting,
             Err(apart) => return self.not_done(name, number, apart.into(), reply),
         };
         match aim {
             Aim::Switch => {
-                let switched = self.switch(name, number);
+                let switched = self.switch(name, number, decided);
                 drop(meeting);
                 match switched {
                     Ok(outcome) => answer(reply, Ok(outcome)),
@@ -184,7 +191,7 @@ impl Supervisor {
     }
 
     /// The generation is served from now on. Neither it nor the live one commits anything meanwhile.
-    fn switch(&mut self, name: &str, number: u32) -> Result<Outcome, CommandError> {
+    fn switch(&mut self, name: &str, number: u32, decided: bool) -> Result<Outcome, CommandError> {
         let unknown = || self.unknown(name);
         let projection = self.projections.get(name).ok_or_else(unknown)?;
         let next = projection.generations.iter();
@@ -198,7 +205,7 @@ impl Supervisor {
             return Err(next.build_failed());
         }
         let shared = &self.ground.shared;
-        let given_up = Ahead::of(live).is_given_up(&next.record);
+        let given_up = next.need_not_reach(live, decided);
         // What readers see is what the files say, not what a status says.
         let of = |hosted: &Hosted| checkpoint(&shared.folder.path_of(&hosted.record.file));
         let (shown, at, version) = (of(live), of(next), next.record.version);
@@ -241,10 +248,11 @@ impl Supervisor {
     }
 
     fn try_again(&mut self, name: &str, number: u32) {
+        let decided = self.is_decided(name);
         let Some(mut projection) = self.projections.remove(name) else {
             return;
         };
-        let live = projection.live().map(Ahead::of);
+        let live = projection.live().map(|live| Ahead::of(live, decided));
         if let (Some(live), Some(building)) = (live, projection.numbered(number))
             && building.record.state == GenerationState::Building
             && building.is_running()
@@ -259,35 +267,6 @@ pub(super) fn answer(reply: Option<Reply>, outcome: Result<Outcome, CommandError
     if let Some(reply) = reply {
         // A client that has gone away is not told.
         let _not_heard = reply.send(outcome);
-    }
-}
-
-/// The live generation, as something that another one is to reach.
-pub(super) struct Ahead {
-    number: u32,
-    status: watch::Receiver<Status>,
-}
-
-impl Ahead {
-    pub(super) fn of(live: &Hosted) -> Self {
-        Self {
-            number: live.record.number,
-            status: live.progress.subscribe(),
-        }
-    }
-
-    /// Whether `next` need not reach it.
-    fn is_given_up(&self, next: &GenerationRecord) -> bool {
-        is_given_up(self.number, &self.status.borrow(), next)
-    }
-
-    /// The sequence that `next` has to reach before it takes its place: the live one's checkpoint, or the stream's end
-    /// where the live one is given up.
-    pub(super) fn aim(&self, next: &GenerationRecord, status: &Status) -> Sequence {
-        match self.is_given_up(next) {
-            true => status.last_sequence,
-            false => self.status.borrow().checkpoint,
-        }
     }
 }
 
@@ -317,6 +296,9 @@ fn is_near(live: &Ahead, building: &Status, record: &GenerationRecord) -> bool {
     let per_wait = building.events_per_second * AT_HEELS.as_secs_f64();
     let near = (per_wait as u64).clamp(*NEAR.start(), *NEAR.end());
     // Nobody waits for one that is given up, so there is no need to hurry.
-    let near = if live.is_given_up(record) { 0 } else { near };
+    let near = match live.is_given_up(record, building) {
+        true => 0,
+        false => near,
+    };
     runs && building.checkpoint + near >= live.aim(record, building)
 }

@@ -169,3 +169,46 @@ fn an_operator_builds_a_halted_projection_again_from_the_stream_as_it_is_now() {
     wait_taken_over(&host, "events_lost");
     assert_built_from_what_is_left(&host, 1_000);
 }
+
+/// A host whose stream is gone, and that has begun to build its read model again before anybody knew what comes instead:
+/// another stream of 100 events.
+fn building_before_the_stream_was_replaced(settings: &str) -> (NatsServer, Stream, Host) {
+    let (nats, stream, mut host) = super::at_500();
+    host = host.configured(settings);
+    host.restart();
+    stream.delete();
+    assert_halted(&host, "stream_missing", "read up to event 500", "restore");
+    let rebuilt = host.cli(&["rebuild", "ledger"]);
+    assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
+    let other = Stream::of_orders(&nats.url());
+    other.publish(&Orders::new(2).events(100));
+    (nats, other, host)
+}
+
+#[test]
+fn what_was_begun_before_the_stream_was_replaced_is_promoted_by_hand() {
+    let (_nats, other, host) = building_before_the_stream_was_replaced("");
+    host.wait_status("ledger", "has built a second generation", |status| {
+        let [live, built] = [1, 2].map(|number| generation(status, number));
+        live["last_error"]["code"] == "stream_went_back"
+            && (&built["state"], &built["checkpoint"]) == (&"building".into(), &100.into())
+    });
+    // What reads another stream than the live one takes no place by itself.
+    host.cli(&["rebuild", "ledger"])
+        .assert_explains(1, &["is being built already", "foldline promote ledger"]);
+    let promoted = host.cli(&["promote", "ledger"]);
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let last = other.publish(&Orders::new(3).events(100));
+    assert_each_event_once_in_order(&host, last);
+}
+
+#[test]
+fn what_was_begun_before_the_stream_was_replaced_follows_where_the_configuration_says_so() {
+    let settings = "[projection.ledger]\non_lost_events = \"rebuild\"\n";
+    let (_nats, other, host) = building_before_the_stream_was_replaced(settings);
+    host.wait_status("ledger", "has taken over", |status| {
+        generation(status, 2)["state"] == "live"
+    });
+    let last = other.publish(&Orders::new(3).events(100));
+    assert_each_event_once_in_order(&host, last);
+}
