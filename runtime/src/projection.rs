@@ -77,17 +77,22 @@ pub struct Problem {
     pub at: String,
 }
 
-impl From<&Failure> for Problem {
-    /// As it is found now.
-    fn from(failure: &Failure) -> Self {
+impl Problem {
+    /// A failure of this projection, as it is found now.
+    pub fn of(projection: &str, failure: &Failure) -> Self {
         Self {
             code: failure.code().to_owned(),
             error: failure.to_string(),
-            hint: Some(failure.hint().to_owned()),
+            hint: Some(named(failure.hint(), projection)),
             lost: failure.lost(),
             at: telemetry::now(),
         }
     }
+}
+
+/// Hints are written once for all projections: `NAME` in them stands for this one.
+pub fn named(hint: &str, projection: &str) -> String {
+    hint.replace("NAME", projection)
 }
 
 /// One built copy of a projection's read model.
@@ -269,7 +274,10 @@ impl Status {
             self.last_error = Some(Problem {
                 code: "stalled".into(),
                 error: lag::what_stalls(silent, self.checkpoint, self.last_sequence),
-                hint: Some("look for slow calls in the log and at the load of host and server; [projection.NAME] stall_ms is the limit".into()),
+                hint: Some(format!(
+                    "look for slow calls in the log and at the load of host and server; [projection.{}] stall_ms is the limit",
+                    self.name
+                )),
                 lost: None,
                 at: telemetry::now(),
             });

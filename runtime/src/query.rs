@@ -59,7 +59,7 @@ mod target;
 pub use asked::{Asked, asked_of_row, asked_of_rows};
 pub use dead_letters::{DeadLetterDetails, DeadLetterSummary};
 pub use filter::OPERATORS;
-pub use params::RESERVED;
+pub use params::{RESERVED, read_timeout};
 use problem::HttpProblem;
 
 /// What the handlers share. Cheap to clone.

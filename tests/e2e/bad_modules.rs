@@ -1,7 +1,7 @@
 //! Files that are no projection modules: each is refused with one clear error, and nothing else notices.
 
 use foldline_tests::guests::module;
-use foldline_tests::host::Host;
+use foldline_tests::host::{Host, foldline};
 use foldline_tests::nats::NatsServer;
 use foldline_tests::orders::Orders;
 use foldline_tests::stream::Stream;
@@ -308,4 +308,32 @@ fn a_module_that_takes_the_compiler_too_much_is_refused_and_the_host_stays() {
         let refused = wait_until("the refusal is shown", || host.refused(file)).to_string();
         assert!(refused.contains(said), "{refused}");
     }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_compiler_of_a_plan() {
+    let nats = NatsServer::start();
+    let mut host = Host::start(&nats.url(), &[]);
+    let (open, close) = ("loop ", "i32.const 0 br_if 0 end ");
+    let nested = only(&[open.repeat(3_000), close.repeat(3_000)].concat());
+    let desk = tempfile::tempdir().expect("a temporary folder");
+    let file = desk.path().join("nested.wasm");
+    std::fs::write(&file, nested).expect("the file can be written");
+    let file = file.display().to_string();
+    let address = host.address().to_owned();
+    let plans = std::thread::spawn(move || foldline(&["plan", &file, "--host", &address]));
+    wait_until("the compiler runs", || has_child(host.pid()).then_some(()));
+    assert!(host.end_with("TERM").success(), "{}", host.log());
+    let planned = plans.join().expect("it ends");
+    planned.assert_explains(1, &["the host is stopping"]);
+}
+
+/// Whether a thread of this process has started another one that still runs.
+fn has_child(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let mut threads = threads.into_iter().flatten().flatten();
+    threads.any(|thread| {
+        let children = std::fs::read_to_string(thread.path().join("children"));
+        children.is_ok_and(|children| !children.is_empty())
+    })
 }

@@ -18,7 +18,7 @@ struct Accepted {
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     let client = Client::new(&arguments.host);
-    let answer = client.post(&path(&arguments.name, "accept"), &[])?;
+    let answer = client.post(&path(&arguments.name, "accept"))?;
     let mut stdout = io::stdout().lock();
     if arguments.json {
         return Ok(writeln!(stdout, "{}", answer.json())?);

@@ -19,6 +19,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Above the longest `timeout=` of a read.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// Above the time that a host lets one module be compiled: three times its usual `[limits] compile_ms`.
+const COMPILE_TIME_MAX: Duration = Duration::from_secs(600);
+
 /// Which host to ask. A host with a token gets it from FOLDLINE_HTTP_TOKEN.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HostArguments {
@@ -93,14 +96,19 @@ impl Client {
         self.answer(self.authorized(request).call())
     }
 
-    /// Asks the host to do what `path` says, with `body`.
-    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CliError> {
-        let mut request = self.agent.post(format!("{}{path}", self.host));
-        if !body.is_empty() {
-            // A host that refuses says so before it has read the body, and reads no further.
-            request = request.header("expect", "100-continue");
-        }
-        self.answer(self.authorized(request).send(body))
+    /// Asks the host to do what `path` says.
+    pub(crate) fn post(&self, path: &str) -> Result<Answer, CliError> {
+        let request = self.agent.post(format!("{}{path}", self.host));
+        self.answer(self.authorized(request).send_empty())
+    }
+
+    /// Sends the host a module to look at, which it compiles.
+    pub(crate) fn post_module(&self, path: &str, module: &[u8]) -> Result<Answer, CliError> {
+        let request = self.agent.post(format!("{}{path}", self.host));
+        let request = request.config().timeout_global(Some(COMPILE_TIME_MAX));
+        // A host that refuses says so before it has read the body, and reads no further.
+        let request = request.build().header("expect", "100-continue");
+        self.answer(self.authorized(request).send(module))
     }
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
@@ -128,7 +136,12 @@ impl Client {
     }
 
     fn no_answer(&self, error: &ureq::Error) -> CliError {
-        CliError::failed(format!("no host answers at {}: {error}", self.host)).hint(
+        let host = &self.host;
+        if matches!(error, ureq::Error::Timeout(of) if *of != ureq::Timeout::Connect) {
+            return CliError::failed(format!("the host at {host} did not answer in time"))
+                .hint("it may still do what was asked for: see `foldline status` and its log");
+        }
+        CliError::failed(format!("no host answers at {host}: {error}")).hint(
             "start one with `foldline run`, or say where it is with --host URL or FOLDLINE_HOST",
         )
     }

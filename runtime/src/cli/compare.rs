@@ -18,7 +18,7 @@ pub(crate) struct Diff {
     /// The projection.
     name: String,
     /// Rows that differ to show for each table.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1_000))]
     examples: u32,
     /// Print the comparison as JSON.
     #[arg(long)]
@@ -41,8 +41,8 @@ pub(crate) struct Verify {
 /// Shows how two generations differ. That they do is no failure: it is what was asked for.
 pub(crate) fn diff(arguments: &Diff) -> Result<(), CliError> {
     let client = Client::new(&arguments.host);
-    let command = format!("diff?examples={}", arguments.examples.max(1));
-    let answer = client.post(&path(&arguments.name, &command), &[])?;
+    let command = format!("diff?examples={}", arguments.examples);
+    let answer = client.post(&path(&arguments.name, &command))?;
     let outcome: Outcome = answer.parse()?;
     let mut stdout = io::stdout().lock();
     let Some(comparison) = outcome.comparison else {
@@ -55,7 +55,7 @@ pub(crate) fn diff(arguments: &Diff) -> Result<(), CliError> {
 pub(crate) fn verify(arguments: &Verify) -> Result<(), CliError> {
     let client = Client::new(&arguments.host);
     let name = &arguments.name;
-    let answer = client.post(&path(name, "verify"), &[])?;
+    let answer = client.post(&path(name, "verify"))?;
     let generation = answer.parse::<Outcome>()?.generation.unwrap_or_default();
     let Built::Verified(comparison) = wait::built(&client, name, generation)? else {
         return Err(CliError::failed(format!(
@@ -70,7 +70,9 @@ pub(crate) fn verify(arguments: &Verify) -> Result<(), CliError> {
     Err(CliError::failed(format!(
         "the live read model of {name} is not what its module gives now"
     ))
-    .hint("`foldline rebuild` replaces it by one that is"))
+    .hint(format!(
+        "`foldline rebuild {name}` replaces it by one that is"
+    )))
 }
 
 fn show(comparison: &Comparison, json: bool, out: &mut impl Write) -> Result<(), CliError> {

@@ -220,7 +220,7 @@ fn settle(
 ) -> Result<(), CliError> {
     let path = path(&common.name, &format!("dead-letters/{sequence}/{action}"));
     let path = path + &of.parameter();
-    let answer = client(common).post(&path, &[])?;
+    let answer = client(common).post(&path)?;
     let outcome: Outcome = answer.parse()?;
     let mut stdout = io::stdout().lock();
     if common.json {

@@ -46,7 +46,7 @@ pub(crate) struct Remove {
 
 pub(crate) fn execute(command: &str, arguments: &Arguments) -> Result<(), CliError> {
     let client = Client::new(&arguments.host);
-    let answer = client.post(&path(&arguments.name, command), &[])?;
+    let answer = client.post(&path(&arguments.name, command))?;
     show(&answer, arguments.json)
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn rebuild(arguments: &Rebuild) -> Result<(), CliError> {
         return execute(&command, common);
     }
     let client = Client::new(&common.host);
-    let answer = client.post(&path(&common.name, &command), &[])?;
+    let answer = client.post(&path(&common.name, &command))?;
     show(&answer, common.json)?;
     let generation = answer.parse::<Outcome>()?.generation.unwrap_or_default();
     let message = match wait::built(&client, &common.name, generation)? {
@@ -73,7 +73,7 @@ pub(crate) fn rebuild(arguments: &Rebuild) -> Result<(), CliError> {
                 "generation {generation} of {} was replaced by another one",
                 common.name
             ))
-            .hint("see `foldline status NAME`"));
+            .hint(format!("see `foldline status {}`", common.name)));
         }
     };
     if !common.json {

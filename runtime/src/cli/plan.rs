@@ -29,7 +29,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
         CliError::failed(format!("cannot read {shown}: {error}"))
             .hint("name the .wasm file that cargo has built")
     })?;
-    let answer = Client::new(&arguments.host).post("/v1/plan", &module)?;
+    let answer = Client::new(&arguments.host).post_module("/v1/plan", &module)?;
     let plan: Plan = answer.parse()?;
     let mut stdout = io::stdout().lock();
     if arguments.json {

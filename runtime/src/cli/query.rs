@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use comfy_table::Cell;
-use foldline::query::{OPERATORS, RESERVED};
+use foldline::query::{OPERATORS, RESERVED, read_timeout};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     min_sequence: Option<u64>,
     /// How long to wait for --min-sequence, as in 2s or 500ms, at most 60s [host's default: 5s].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<String>,
     /// Print the rows as a JSON array.
     #[arg(long)]
@@ -80,6 +80,12 @@ impl Arguments {
         let (name, table) = (encode(&self.name), encode(&self.table));
         format!("/v1/read-models/{name}/{table}?{}", pairs.join("&"))
     }
+}
+
+/// The host reads it again; what it would refuse is wrong usage.
+fn timeout(argument: &str) -> Result<String, String> {
+    let known = read_timeout(argument).map(|_| argument.to_owned());
+    known.ok_or_else(|| "write for example 2s, 500ms or 2, at most 60s".into())
 }
 
 /// Reads `column=op.value` or `column=value`.

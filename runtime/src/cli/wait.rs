@@ -65,13 +65,7 @@ fn outcome(
         GenerationState::Retired => Ok(Some(Built::Gone)),
         // It waits for somebody, who would wait for it in vain.
         GenerationState::Building if generation.status == State::Failed => {
-            let problem = generation.last_error.as_ref();
-            let lost = problem.is_some_and(|it| it.code == "events_lost");
-            let hint = match generation.verifies {
-                true => "what is served was made of events that the stream has no more: it cannot be compared".into(),
-                false => format!("`foldline accept {name}` builds it from what is left"),
-            };
-            Err(cannot_be_built(name, generation, lost.then_some(hint)))
+            Err(cannot_be_built(name, generation))
         }
         GenerationState::Building if generation.status == State::Paused => Err(CliError::failed(
             format!("{name} is paused, so nothing is built"),
@@ -86,17 +80,17 @@ fn outcome(
             // One that is to be compared is never promoted, so it is waited for.
             Ok((ready && !generation.verifies).then_some(Built::Ready))
         }
-        GenerationState::Failed => Err(cannot_be_built(name, generation, None)),
+        GenerationState::Failed => Err(cannot_be_built(name, generation)),
     }
 }
 
-/// Why, with this hint, or the problem's own.
-fn cannot_be_built(name: &str, generation: &Generation, hint: Option<String>) -> CliError {
+/// Why, and what to do about it.
+fn cannot_be_built(name: &str, generation: &Generation) -> CliError {
     let problem = generation.last_error.as_ref();
     let why = problem.map_or("see its status", |problem| &problem.error);
-    let hint = hint.or_else(|| problem.and_then(|problem| problem.hint.clone()));
+    let hint = problem.and_then(|problem| problem.hint.clone());
     CliError::failed(format!("{name} cannot be built: {why}"))
-        .hint(hint.unwrap_or_else(|| "see `foldline status NAME`".into()))
+        .hint(hint.unwrap_or_else(|| format!("see `foldline status {name}`")))
 }
 
 fn bar() -> ProgressBar {

@@ -101,6 +101,11 @@ impl ModulesFolder {
                     findings.push(Finding::Unfinished { file });
                     continue;
                 }
+                // A machine that is short of something now: told of, and tried again at the next look.
+                Err(error @ (LoadError::NoCompiler(_) | LoadError::NoThread(_))) => {
+                    findings.push(Finding::Refused { file, error });
+                    continue;
+                }
                 Err(error) => findings.push(Finding::Refused {
                     file: file.clone(),
                     error,

@@ -112,7 +112,7 @@ impl LoadError {
                 "copy the file again to have it compiled again; if that does not help, build it again"
             }
             Self::NoThread(_) | Self::NoCompiler(_) => {
-                "raise the limit of processes and threads for the host's user"
+                "raise the limit of processes and threads for the host's user, or its memory; a file is tried again by itself"
             }
             Self::Describe(fault) if fault.is_by_a_limit() => fault.hint(),
             Self::Describe(_) | Self::Definition(_) => {

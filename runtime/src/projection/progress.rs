@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::pace::Pace;
-use super::{Problem, State, Status};
+use super::{Problem, State, Status, named};
 use crate::event::{Position, Sequence};
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
@@ -69,7 +69,7 @@ impl Progress {
 
     /// The guest runs and waits for events. What went wrong before is over when there is nothing to do, else
     /// with the first commit.
-    pub fn started(&self, resume: &Resume, warnings: Vec<String>) {
+    pub fn started(&self, resume: &Resume, warnings: &[String]) {
         self.pace().begin(Instant::now(), resume.after);
         self.status.send_modify(|status| {
             status.checkpoint = resume.after;
@@ -188,8 +188,10 @@ impl Progress {
 }
 
 /// Says once what the stream forgets and what else should be known, and again when that changes.
-fn warn(status: &mut Status, resume: &Resume, others: Vec<String>) {
-    let warnings = [resume.forgets.clone(), others.clone()].concat();
+fn warn(status: &mut Status, resume: &Resume, others: &[String]) {
+    let others = others.iter().map(|text| named(text, &status.name));
+    let others: Vec<_> = others.collect();
+    let warnings = [&resume.forgets[..], &others].concat();
     if status.warnings == warnings {
         return;
     }

@@ -98,7 +98,7 @@ impl Task {
             self.progress.clone(),
             inputs.stop.clone(),
         )?;
-        self.progress.started(&self.resume, warnings);
+        self.progress.started(&self.resume, &warnings);
         fold = fold.drain_due()?;
         loop {
             let limit = wheel.limit();

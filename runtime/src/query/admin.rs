@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use serde::Serialize;
 
+use super::commands::parameters;
 use super::target;
 use super::{HttpProblem, QueryState};
 use crate::projection::{RefusedModule, State as ProjectionState, Status};
@@ -117,6 +118,7 @@ pub(super) async fn accept(
     uri: Uri,
 ) -> Result<Json<Accepted>, HttpProblem> {
     let name = target::segment(&uri, 2)?;
+    let [] = parameters(&uri, [])?;
     target::entry(&state.directory, &name)?;
     let accepted = state.directory.losses().accept(&name);
     if accepted.is_empty() {

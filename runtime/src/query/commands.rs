@@ -10,11 +10,12 @@ use time::format_description::well_known::Rfc3339;
 use super::target::{decoded, segment};
 use super::{HttpProblem, QueryState};
 use crate::event::Timestamp;
+use crate::projection::named;
 use crate::supervisor::{BuildFrom, Command, CommandError, Outcome};
 
 /// Rows that differ shown for each table, if nothing else is asked for, and at most.
-const EXAMPLES_DEFAULT: u64 = 10;
-const EXAMPLES_MAX: u64 = 1_000;
+const EXAMPLES_DEFAULT: usize = 10;
+const EXAMPLES_MAX: usize = 1_000;
 
 pub(super) async fn command(
     State(state): State<QueryState>,
@@ -26,12 +27,12 @@ pub(super) async fn command(
         "diff" => Command::Diff {
             examples: examples(&uri)?,
         },
-        "verify" => Command::Verify,
-        "promote" => Command::Promote,
-        "rollback" => Command::Rollback,
-        "pause" => Command::Pause,
-        "resume" => Command::Resume,
-        "remove" => Command::Remove,
+        "verify" => alone(&uri, Command::Verify)?,
+        "promote" => alone(&uri, Command::Promote)?,
+        "rollback" => alone(&uri, Command::Rollback)?,
+        "pause" => alone(&uri, Command::Pause)?,
+        "resume" => alone(&uri, Command::Resume)?,
+        "remove" => alone(&uri, Command::Remove)?,
         other => {
             return Err(
                 HttpProblem::not_found(format!("there is no command {other:?}"))
@@ -40,7 +41,7 @@ pub(super) async fn command(
         }
     };
     let outcome = state.supervision.command(&name, command).await;
-    outcome.map(Json).map_err(|error| problem(&error))
+    outcome.map(Json).map_err(|error| problem(&error, &name))
 }
 
 /// `?from=SEQUENCE` or `?from=TIME`
@@ -49,7 +50,11 @@ fn from(uri: &Uri) -> Result<Option<BuildFrom>, HttpProblem> {
         return Ok(None);
     };
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return number("from", &text).map(BuildFrom::Sequence).map(Some);
+        let sequence = text.parse().ok().filter(|&sequence| sequence > 0);
+        return sequence.map(BuildFrom::Sequence).map(Some).ok_or_else(|| {
+            HttpProblem::bad_request(format!("from={text} is no number from 1 on"))
+                .hint("write digits only")
+        });
     }
     let time = OffsetDateTime::parse(&text, &Rfc3339).ok();
     let nanoseconds = time.and_then(|time| Timestamp::try_from(time.unix_timestamp_nanos()).ok());
@@ -62,16 +67,19 @@ fn from(uri: &Uri) -> Result<Option<BuildFrom>, HttpProblem> {
 /// `?examples=N`
 fn examples(uri: &Uri) -> Result<usize, HttpProblem> {
     let examples = parameter(uri, "examples")?;
-    let examples = examples.map(|text| number("examples", &text)).transpose()?;
-    let examples = examples.unwrap_or(EXAMPLES_DEFAULT);
-    if examples > EXAMPLES_MAX {
-        return Err(
-            HttpProblem::bad_request(format!("examples={examples} is too many")).hint(format!(
-                "at most {EXAMPLES_MAX} rows are shown for each table"
-            )),
-        );
-    }
-    Ok(usize::try_from(examples).unwrap_or(usize::MAX))
+    let Some(text) = examples else {
+        return Ok(EXAMPLES_DEFAULT);
+    };
+    let number = text.parse().ok().filter(|&number| number <= EXAMPLES_MAX);
+    number.ok_or_else(|| {
+        HttpProblem::bad_request(format!("examples={text} is no number of rows"))
+            .hint(format!("for each table 0 to {EXAMPLES_MAX} rows are shown"))
+    })
+}
+
+/// A command without parameters.
+fn alone(uri: &Uri, command: Command) -> Result<Command, HttpProblem> {
+    parameters(uri, []).map(|[]: [Option<String>; 0]| command)
 }
 
 /// The only parameter of a command.
@@ -92,10 +100,12 @@ pub(super) fn parameters<const N: usize>(
             values[place].is_none().then_some((place, text))
         });
         let Some((place, text)) = known else {
-            let there_is = names.map(|name| format!("{name}=…")).join(" and ");
+            let hint = match names.map(|name| format!("{name}=…")).join(" and ") {
+                none if none.is_empty() => "ask without what stands behind the `?`".to_owned(),
+                those => format!("there is only {those}"),
+            };
             return Err(
-                HttpProblem::bad_request(format!("{query:?} is not understood"))
-                    .hint(format!("there is only {there_is}")),
+                HttpProblem::bad_request(format!("{query:?} is not understood")).hint(hint),
             );
         };
         values[place] = Some(decoded(text)?);
@@ -103,16 +113,7 @@ pub(super) fn parameters<const N: usize>(
     Ok(values)
 }
 
-/// A number from 1 on.
-fn number(name: &str, text: &str) -> Result<u64, HttpProblem> {
-    let number = text.parse().ok().filter(|&number| number > 0);
-    number.ok_or_else(|| {
-        HttpProblem::bad_request(format!("{name}={text} is no number from 1 on"))
-            .hint("write digits only")
-    })
-}
-
-pub(super) fn problem(error: &CommandError) -> HttpProblem {
+pub(super) fn problem(error: &CommandError, projection: &str) -> HttpProblem {
     let detail = error.to_string();
     let problem = if error.is_unknown() {
         HttpProblem::not_found(detail)
@@ -123,5 +124,5 @@ pub(super) fn problem(error: &CommandError) -> HttpProblem {
     } else {
         HttpProblem::conflict(detail)
     };
-    problem.hint(error.hint())
+    problem.hint(named(&error.hint(), projection))
 }

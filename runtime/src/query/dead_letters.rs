@@ -137,13 +137,15 @@ pub(super) async fn show(
     State(state): State<QueryState>,
     uri: Uri,
 ) -> Result<Json<DeadLetterDetails>, HttpProblem> {
-    let sequence = sequence(&uri)?;
+    let (name, sequence) = (segment(&uri, 2)?, sequence(&uri)?);
     let [generation] = parameters(&uri, ["generation"])?;
     let read = move |reader: &Reader, limits| reader.dead_letter(sequence, limits);
     let found = on_file(&state, &uri, generation, read).await?;
     let (letter, held) = found.ok_or_else(|| {
         let detail = format!("there is no dead letter {sequence}");
-        HttpProblem::not_found(detail).hint("…/dead-letters lists those there are")
+        HttpProblem::not_found(detail).hint(format!(
+            "`foldline dead-letters list {name}` shows those there are"
+        ))
     })?;
     Ok(Json(DeadLetterDetails::new(letter, held)))
 }
@@ -166,10 +168,10 @@ pub(super) async fn settle(
     let command = Command::DeadLetter {
         sequence,
         action,
-        generation: generation_number(generation)?,
+        generation: generation_number(generation, &name)?,
     };
     let outcome = state.supervision.command(&name, command).await;
-    outcome.map(Json).map_err(|error| problem(&error))
+    outcome.map(Json).map_err(|error| problem(&error, &name))
 }
 
 fn sequence(uri: &Uri) -> Result<Sequence, HttpProblem> {
@@ -184,14 +186,18 @@ fn number(what: &str, text: &str) -> Result<u64, HttpProblem> {
 }
 
 /// `?generation=N`
-fn generation_number(text: Option<String>) -> Result<Option<u32>, HttpProblem> {
+fn generation_number(text: Option<String>, name: &str) -> Result<Option<u32>, HttpProblem> {
     let parsed = text.map(|text| {
         text.parse().map_err(|_| {
             HttpProblem::bad_request(format!("generation={text} is no generation's number"))
-                .hint("…/v1/projections/NAME lists the generations with their numbers")
+                .hint(lists_generations(name))
         })
     });
     parsed.transpose()
+}
+
+fn lists_generations(name: &str) -> String {
+    format!("`foldline status {name}` lists the generations with their numbers")
 }
 
 /// The file of the generation that is asked for, or is served; whether it is served.
@@ -209,7 +215,7 @@ fn file_of(
     let file = file.ok_or_else(|| {
         let name = &entry.live.record.definition.name;
         HttpProblem::not_found(format!("projection {name} has no generation {number}"))
-            .hint("…/v1/projections/NAME lists the generations with their numbers")
+            .hint(lists_generations(name))
     })?;
     Ok((file, false))
 }
@@ -223,7 +229,7 @@ async fn on_file<T: Send + 'static>(
 ) -> Result<T, HttpProblem> {
     let name = segment(uri, 2)?;
     let entry = entry(&state.directory, &name)?;
-    let (file, is_served) = file_of(&entry, generation_number(generation)?)?;
+    let (file, is_served) = file_of(&entry, generation_number(generation, &name)?)?;
     let turn = match is_served {
         true => state.served.turn(file).await?,
         false => state.served.turn_beside(file).await?,

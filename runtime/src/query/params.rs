@@ -218,12 +218,13 @@ fn number(table: &Table, name: &str, value: &str) -> Result<u64, HttpProblem> {
                 "to filter by the column of this name write {COLUMN_PREFIX}{name}=OPERATOR.VALUE"
             ));
         }
-        problem.hint(format!("write {name}=N with N from 0 up"))
+        let least = u8::from(name == "limit");
+        problem.hint(format!("write {name}=N with N from {least} up"))
     })
 }
 
-/// `2s`, `500ms`, or a number of seconds.
-fn timeout(value: &str) -> Result<Duration, HttpProblem> {
+/// How long a read may wait: `2s`, `500ms`, or a number of seconds; none where it is no such time, or above a minute.
+pub fn read_timeout(value: &str) -> Option<Duration> {
     let seconds = match value.strip_suffix("ms") {
         Some(millis) => millis.parse().map(|millis: f64| millis / 1_000.0),
         None => value.strip_suffix('s').unwrap_or(value).parse(),
@@ -231,7 +232,11 @@ fn timeout(value: &str) -> Result<Duration, HttpProblem> {
     let timeout = seconds
         .ok()
         .and_then(|s| Duration::try_from_secs_f64(s).ok());
-    timeout.filter(|t| *t <= TIMEOUT_MAX).ok_or_else(|| {
+    timeout.filter(|t| *t <= TIMEOUT_MAX)
+}
+
+fn timeout(value: &str) -> Result<Duration, HttpProblem> {
+    read_timeout(value).ok_or_else(|| {
         HttpProblem::bad_request(format!(
             "timeout={value} is no time from 0 to {TIMEOUT_MAX:?}"
         ))

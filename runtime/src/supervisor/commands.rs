@@ -65,7 +65,21 @@ impl Supervisor {
         match step {
             Ok(Step::Done(outcome)) => answer(Some(reply), Ok(outcome)),
             Ok(Step::Meet(number, aim)) => self.meet(name, number, aim, Some(reply)),
-            Err(error) => answer(Some(reply), Err(error)),
+            Err(error) => answer(Some(reply), Err(self.rather_paused(name, error))),
+        }
+    }
+
+    /// What is paused comes no nearer, whatever else is said of it.
+    pub(super) fn rather_paused(&self, name: &str, error: CommandError) -> CommandError {
+        let paused = self
+            .projections
+            .get(name)
+            .is_some_and(Projection::is_paused);
+        match error {
+            CommandError::NotCaughtUp { .. } | CommandError::Apart(_) if paused => {
+                CommandError::Paused { name: name.into() }
+            }
+            other => other,
         }
     }
 

@@ -9,13 +9,16 @@ use super::command_error::CommandError;
 use super::message::{Message, Outcome, Reply};
 use super::projection::Hosted;
 use super::switch::answer;
-use crate::projection::Comparison;
+use crate::projection::{Comparison, named};
 use crate::store::StoreError;
 use crate::store::sqlite::compare::{CompareError, Snapshot};
 use crate::telemetry;
 
 /// Comparisons at once: each reads two read models through, and keeps their write-ahead logs from being emptied.
 pub(super) const COMPARISONS_MAX: usize = 2;
+
+/// What to do about a read model that is not what its module gives.
+const DIFFERS: &str = "`foldline status NAME --json` has examples; `foldline rebuild NAME` replaces the live read model";
 
 /// Rows that differ, for each table, that a `verify` keeps.
 pub(super) const VERIFY_EXAMPLES: usize = 10;
@@ -121,7 +124,7 @@ impl Supervisor {
                 tracing::error!(
                     projection = name,
                     sequence = found.difference.sequence,
-                    hint = "`foldline status NAME --json` has examples; `foldline rebuild NAME` replaces the live read model",
+                    hint = named(DIFFERS, name),
                     "verified: built again, the read model is another one"
                 );
                 self.keep(name, found);

@@ -11,6 +11,7 @@ use crate::catalog::GenerationState;
 use crate::config::{Projection as Settings, Promote};
 use crate::definition::Definition;
 use crate::guest::{GuestModule, LoadError};
+use crate::projection::named;
 use crate::projection::poison::PoisonPolicy;
 use crate::source::{SourceError, position};
 
@@ -105,13 +106,24 @@ impl Supervisor {
     /// Checks and compiles the module elsewhere, and comes back with it.
     pub(super) fn plan(&self, bytes: Vec<u8>, reply: PlanReply) {
         let (shared, reports) = (Arc::clone(&self.ground.shared), self.ground.reports.clone());
-        self.ground.tracker.spawn_blocking(move || {
-            match GuestModule::from_bytes(&shared.engine, &bytes, shared.guest_limits) {
-                Ok(module) => {
+        let (stop, engine) = (self.ground.stop.clone(), shared.engine.clone());
+        self.ground.tracker.spawn(async move {
+            let limits = shared.guest_limits;
+            let compile = tokio::task::spawn_blocking(move || {
+                GuestModule::from_bytes(&engine, &bytes, limits)
+            });
+            let compiled = tokio::select! {
+                // A stop does not wait for a compiler. Whoever asked is told by the reply that is dropped.
+                () = stop.cancelled() => return,
+                compiled = compile => compiled,
+            };
+            match compiled {
+                Ok(Ok(module)) => {
                     // Nobody listens any more when the host stops.
-                    let _not_heard = reports.blocking_send(Message::Planned { module, reply });
+                    let _not_heard = reports.send(Message::Planned { module, reply }).await;
                 }
-                Err(error) => tell(reply, Plan::unusable(&error)),
+                Ok(Err(error)) => tell(reply, Plan::unusable(&error)),
+                Err(panic) => tracing::error!("a module could not be looked at: {panic}"),
             }
         });
     }
@@ -277,7 +289,10 @@ async fn replay(
                 (bytes as f64 * grown.max(1.0)) as u64
             });
         }
-        Err(error) => replay.obstacle = Some(format!("{error}; {}", error.hint())),
+        Err(error) => {
+            let hint = named(error.hint(), &module.definition.name);
+            replay.obstacle = Some(format!("{error}; {hint}"));
+        }
     }
     replay
 }
@@ -303,7 +318,9 @@ async fn to_read(
     )
     .await?;
     replay.stream = Some(name);
-    replay.warnings = begun.doubts(&filters);
+    let doubts = begun.doubts(&filters).into_iter();
+    let projection = &module.definition.name;
+    replay.warnings = doubts.map(|doubt| named(&doubt, projection)).collect();
     replay.warnings.extend(begun.forgets);
     Ok(begun.last_sequence.saturating_sub(begun.after))
 }

@@ -148,7 +148,7 @@ impl Hosted {
         let was_made = history.is_ok_and(|history| history.made);
         let (checkpoint, broken) = match first_look(&path, was_made) {
             Ok(checkpoint) => (checkpoint, None),
-            Err(error) => (None, Some(Problem::from(&Failure::Store(error)))),
+            Err(error) => (None, Some(Problem::of(name, &Failure::Store(error)))),
         };
         let read_model = OnceLock::new();
         if path.exists() {
@@ -219,7 +219,11 @@ impl Hosted {
             turn: self.turn.clone(),
             poison: self.poison.clone(),
             requests: self.requests.clone(),
-            losses: ground.losses.gate(&definition.name),
+            losses: match self.record.purpose {
+                Purpose::Promote => ground.losses.gate(&definition.name),
+                // Nobody accepts a loss for it: it would be compared without the lost events.
+                Purpose::Verify => Arc::default(),
+            },
             module: receiver,
             read_model: Arc::clone(&self.read_model),
             stop: stop.clone(),

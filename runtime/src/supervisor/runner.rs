@@ -23,7 +23,7 @@ use crate::projection::recovery::{Failure, Retry};
 use crate::projection::requests::Requests;
 use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
-use crate::projection::{Problem, State};
+use crate::projection::{Problem, State, named};
 use crate::source::EventSource;
 use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
@@ -173,7 +173,7 @@ impl Runner {
                 projection,
                 number,
                 by_build_rules: failure.is_by_build_rules(),
-                failure: failure.into(),
+                failure: self.problem(failure),
             }),
             (_, Failure::Source(error)) if !error.may_pass() => {
                 Some(Message::Halted { projection, number })
@@ -217,15 +217,24 @@ impl Runner {
         }
     }
 
+    fn problem(&self, failure: &Failure) -> Problem {
+        let mut problem = Problem::of(&self.name, failure);
+        let for_build = failure.hint_for_build(self.record.purpose);
+        if let Some(hint) = for_build.filter(|_| self.poison.is_being_built()) {
+            problem.hint = Some(named(hint, &self.name));
+        }
+        problem
+    }
+
     fn failed(&mut self, failure: &Failure, soon_again: bool) {
-        let problem = Problem::from(failure);
+        let problem = self.problem(failure);
         // What the status knows may be of an earlier run, or of a first look at the file: neither was logged here.
         let known = self.progress.problem();
         let known = known.is_some_and(|known| known.error == problem.error);
         if known && self.said == problem.error {
             tracing::debug!(projection = self.name, "still: {failure}");
         } else {
-            let (code, hint) = (failure.code(), failure.hint());
+            let (code, hint) = (failure.code(), problem.hint.as_deref());
             tracing::error!(projection = self.name, code, hint, "{failure}");
             self.said.clone_from(&problem.error);
         }

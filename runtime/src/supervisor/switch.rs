@@ -175,7 +175,7 @@ impl Supervisor {
     /// Says why it was not done, or tries again where nobody asked.
     fn not_done(&mut self, name: &str, number: u32, error: CommandError, reply: Option<Reply>) {
         if reply.is_some() {
-            return answer(reply, Err(error));
+            return answer(reply, Err(self.rather_paused(name, error)));
         }
         // Why it failed was said.
         if matches!(error, CommandError::BuildFailed { .. }) {

@@ -1,6 +1,6 @@
 //! Why a projection stopped, and when it is tried again.
 
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, Purpose};
 use crate::event::Sequence;
 use crate::guest::GuestFault;
 use crate::source::{LostEvents, SourceError};
@@ -117,6 +117,23 @@ impl Failure {
             | Self::PoisonEvent { .. }
             | Self::SetAsideFull { .. }
             | Self::Start(_) => Retry::Never,
+        }
+    }
+
+    /// What a person can do about it where it stops a generation that is being built, to verify another one or to take its
+    /// place, if that is something else than for one that is served.
+    pub fn hint_for_build(&self, purpose: Purpose) -> Option<&'static str> {
+        match (self, purpose) {
+            (Self::PoisonEvent { fault, .. }, _) if !fault.is_by_a_limit() => Some(
+                "mend the projection and put the new module into the modules folder: it is built instead. Or let builds set such events aside: [projection.NAME] on_poison_building = \"hold\" or \"skip\"; then restart the host, and `foldline rebuild NAME` (or `verify`) again. A build also comes upon events that were discarded",
+            ),
+            (Self::Source(SourceError::EventsLost { .. }), Purpose::Promote) => Some(
+                "restore the stream's history, or build it without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always",
+            ),
+            (Self::Source(SourceError::EventsLost { .. }), Purpose::Verify) => Some(
+                "restore the stream's history and `foldline verify NAME` again: what is left says nothing about rows that were made of more",
+            ),
+            _ => None,
         }
     }
 
