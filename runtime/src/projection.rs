@@ -108,6 +108,9 @@ pub struct Generation {
     pub state: GenerationState,
     /// Whether it is only built to be compared with the live one.
     pub verifies: bool,
+    /// Whether it has caught up and is waiting for `foldline promote`.
+    #[serde(default)]
+    pub awaits_promotion: bool,
     /// What it is doing.
     pub status: State,
     /// Its checkpoint's sequence.
@@ -156,6 +159,7 @@ impl Generation {
             digest: record.digest.clone(),
             state: record.state,
             verifies: record.purpose == Purpose::Verify,
+            awaits_promotion: false,
             status: match record.state {
                 // Its run has ended, which is not what matters.
                 GenerationState::Failed => State::Failed,
@@ -259,7 +263,22 @@ pub struct Status {
     pub warnings: Vec<String>,
 }
 
+/// What is wrong with a stream that is not the one that was read: a place in it is no place in the other.
+const OF_ANOTHER_STREAM: [&str; 3] = ["stream_replaced", "stream_went_back", "other_stream"];
+
 impl Status {
+    /// What is in its way, if it does not run.
+    pub fn obstacle(&self) -> Option<&Problem> {
+        let runs = matches!(self.status, State::CatchingUp | State::Live);
+        self.last_error.as_ref().filter(|_| !runs)
+    }
+
+    /// Whether its checkpoint is a place in another stream than there is now.
+    pub fn is_of_another_stream(&self) -> bool {
+        let obstacle = self.obstacle();
+        obstacle.is_some_and(|problem| OF_ANOTHER_STREAM.contains(&problem.code.as_str()))
+    }
+
     /// With everything that depends on the time at which it is asked for.
     fn seen(mut self, now: Instant) -> Self {
         let silent = self.waiting.stalled(now, self.lag);

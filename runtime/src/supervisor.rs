@@ -192,7 +192,9 @@ impl Supervisor {
     }
 
     fn publish(&self, projection: &Projection) {
-        if let Some(entry) = projection.entry() {
+        let declined = self.declined_in_words(projection);
+        let decided = self.is_decided(&projection.name);
+        if let Some(entry) = projection.entry(declined, decided) {
             self.directory.insert(&projection.name, entry);
         }
     }

@@ -231,6 +231,10 @@ fn generations(status: &Status, out: &mut impl Write) -> io::Result<()> {
         if generation.state == GenerationState::Building {
             writeln!(out, "\n{what}: {}", progress(generation))?;
         }
+        if generation.awaits_promotion {
+            let name = printable(&status.name);
+            writeln!(out, "{what} waits: `foldline promote {name}` makes it live")?;
+        }
         if let Some(from) = generation.started_from {
             writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
         }

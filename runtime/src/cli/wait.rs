@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use foldline::catalog::GenerationState;
-use foldline::config::Promote;
 use foldline::projection::{Comparison, Generation, State, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -75,11 +74,7 @@ fn outcome(
             format!("{name} is stopped, so nothing is built"),
         )
         .hint("put its module file back into the modules folder: it is then built on")),
-        GenerationState::Building => {
-            let ready = status.promote == Promote::Manual && generation.status == State::Live;
-            // One that is to be compared is never promoted, so it is waited for.
-            Ok((ready && !generation.verifies).then_some(Built::Ready))
-        }
+        GenerationState::Building => Ok(generation.awaits_promotion.then_some(Built::Ready)),
         GenerationState::Failed => Err(cannot_be_built(name, generation)),
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::losses::Losses;
 use super::{Comparison, Generation, RefusedModule, State, Status};
-use crate::catalog::{GenerationRecord, GenerationState};
+use crate::catalog::{GenerationRecord, GenerationState, Purpose};
+use crate::config::Promote;
 use crate::definition::Definition;
 
 /// One projection as the query side sees it: the generation that is served, and the others.
@@ -19,6 +20,8 @@ pub struct Entry {
     pub live: GenerationEntry,
     /// What is not.
     pub others: Vec<GenerationEntry>,
+    /// Whether what reads the stream as it is now takes the place of a live one of another stream without an operator.
+    pub decided: bool,
     /// That the module in its file was taken back, in words.
     pub declined: Option<String>,
     /// What the last `verify` found.
@@ -78,8 +81,14 @@ impl Entry {
     /// The status of the whole projection.
     pub fn status(&self) -> Status {
         let mut status = self.live.status();
-        let all = self.others.iter().chain([&self.live]);
-        status.generations = all.map(GenerationEntry::generation).collect();
+        let others = self.others.iter().map(|other| {
+            let mut generation = other.generation();
+            generation.awaits_promotion =
+                generation.status == State::Live && self.waits(other, &status);
+            generation
+        });
+        let all = others.chain([self.live.generation()]);
+        status.generations = all.collect();
         status
             .generations
             .sort_by_key(|generation| generation.number);
@@ -92,6 +101,17 @@ impl Entry {
             status.status = State::Building;
         }
         status
+    }
+
+    /// Whether this one takes the place of the live one, of this status, only by an operator.
+    fn waits(&self, other: &GenerationEntry, live: &Status) -> bool {
+        let record = &other.record;
+        let is_next =
+            record.state == GenerationState::Building && record.purpose == Purpose::Promote;
+        let begun_for = record.incident.as_ref().map(|incident| incident.generation);
+        let follows = self.decided || begun_for == Some(self.live.record.number);
+        let manual = live.promote == Promote::Manual;
+        is_next && (manual || (live.is_of_another_stream() && !follows))
     }
 
     /// What is served; none until the read model was opened for the first time.

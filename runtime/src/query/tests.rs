@@ -111,6 +111,7 @@ fn entry(status: watch::Receiver<Status>, read_model: Option<ReadModelFile>) -> 
     Entry {
         live,
         others: Vec::new(),
+        decided: false,
         declined: None,
         verified: None,
     }

@@ -5,19 +5,19 @@ use super::verdict::Module;
 use super::{CommandError, Hosted, Projection, Supervisor};
 use crate::catalog::{CatalogError, GenerationState};
 
-impl Projection {
-    /// What its status says of the module in its file, if that was taken back.
-    pub(super) fn declined_in_words(&self) -> Option<String> {
-        let (file, digest) = (self.file.as_deref()?, self.declined.as_deref()?);
+impl Supervisor {
+    /// What a projection's status says of the module in its file, if that was taken back or given up.
+    pub(super) fn declined_in_words(&self, projection: &Projection) -> Option<String> {
+        let (file, in_file) = (projection.file.as_deref()?, self.in_file(projection)?);
+        let declined = projection.declined.as_deref();
+        let digest = declined.filter(|declined| *declined == in_file.digest)?;
         let digest = digest.get(..8).unwrap_or(digest);
         Some(format!(
-            "{file} holds the module {digest}, which was taken back and is not built again: put another module there, or the \
-             one that is live and then this one again"
+            "{file} holds the module {digest}, which was taken back or given up and is not built again: put another module \
+             there, or the one that is live and then this one again"
         ))
     }
-}
 
-impl Supervisor {
     /// The module that must not come back by itself when `next` takes the place of `live`.
     pub(super) fn declined_by_switch(
         &self,
@@ -25,32 +25,34 @@ impl Supervisor {
         live: &Hosted,
         next: &Hosted,
     ) -> Option<String> {
-        let rolls_back = next.record.state == GenerationState::Standby;
-        let Some(in_file) = self.in_file(projection) else {
-            return projection.declined.clone();
-        };
-        if *in_file.digest == next.record.digest {
+        // What is not known, because the host has just started or the file is away, may be what was live until now.
+        let in_file = self.in_file(projection);
+        let in_file = in_file.map_or(&*live.record.digest, |module| module.digest);
+        if in_file == next.record.digest {
             return None;
         }
+        let rolls_back = next.record.state == GenerationState::Standby;
         // Who goes back from a file that is damaged did not take back the module.
-        if rolls_back && *in_file.digest == live.record.digest && live.broken().is_none() {
-            return Some(in_file.digest.to_owned());
+        if rolls_back && in_file == live.record.digest && live.broken().is_none() {
+            return Some(in_file.to_owned());
         }
         projection.declined.clone()
     }
 
     /// A module that could not be built makes way for the live version: it must not begin again by its file.
-    pub(super) fn decline_for_live(&self, name: &str) -> Result<(), CommandError> {
+    /// Gives its version.
+    pub(super) fn decline_for_live(&self, name: &str) -> Result<Option<u32>, CommandError> {
         let projection = self.find(name)?;
         let live = projection.live().map(|live| live.record.version);
         let later = projection.built().map(|built| &built.record);
         let later = later.filter(|later| Some(later.version) > live);
         let in_file = self.in_file(projection).map(|module| module.digest);
-        if let Some(later) = later.filter(|later| in_file == Some(&*later.digest)) {
-            let catalog = &self.ground.shared.catalog;
-            catalog.decline(name, Some(&later.digest))?;
-        }
-        Ok(())
+        let Some(later) = later.filter(|later| in_file == Some(&*later.digest)) else {
+            return Ok(None);
+        };
+        let catalog = &self.ground.shared.catalog;
+        catalog.decline(name, Some(&later.digest))?;
+        Ok(Some(later.version))
     }
 
     /// Another module lies in the projection's file: the one that was taken back may come again.

@@ -81,6 +81,11 @@ impl Supervisor {
     pub(super) fn settle(&mut self, name: &str) {
         if let Some(mut projection) = self.projections.remove(name) {
             self.run_or_stop(&mut projection);
+            // What its file holds may have changed since it was said.
+            let said = self.directory.get(name).and_then(|entry| entry.declined);
+            if said != self.declined_in_words(&projection) {
+                self.publish(&projection);
+            }
             self.projections.insert(name.to_owned(), projection);
         }
     }
@@ -105,6 +110,12 @@ impl Supervisor {
         let verdict = self.verdict(file, &content.module);
         if let Verdict::Refused { error, hint } = verdict {
             self.refuse(file, error, &hint);
+            // What lay there before has made way for it all the same.
+            if self.runs_from(name, file)
+                && let Err(error) = self.not_declined(name, &content.module.digest)
+            {
+                tracing::error!(projection = name, hint = error.hint(), "{error}");
+            }
             return;
         }
         self.directory.forget_refused(file);

@@ -247,9 +247,15 @@ fn in_words(
 }
 
 fn reload_in_words(projection: Option<&Projection>) -> String {
-    let anew = match projection.and_then(Projection::rebuilt) {
-        Some(_) => "; the rebuild of this version begins anew with it",
-        None => "",
+    let rebuilt = projection.and_then(Projection::rebuilt);
+    let other = projection.and_then(Projection::built);
+    let anew = match (rebuilt, other) {
+        (Some(_), _) => "; the rebuild of this version begins anew with it".to_owned(),
+        (None, Some(other)) => format!(
+            "; version {}, which is built or has failed, is given up for it",
+            other.record.version
+        ),
+        (None, None) => String::new(),
     };
     format!("it is swapped in between two commits; rows and checkpoint stay{anew}")
 }

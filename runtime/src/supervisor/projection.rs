@@ -125,14 +125,15 @@ impl Projection {
     }
 
     /// As the query side sees it.
-    pub(super) fn entry(&self) -> Option<Entry> {
+    pub(super) fn entry(&self, declined: Option<String>, decided: bool) -> Option<Entry> {
         let live = self.live()?;
         let others = self.generations.iter();
         let others = others.filter(|other| other.record.number != live.record.number);
         Some(Entry {
             live: live.entry(),
             others: others.map(Hosted::entry).collect(),
-            declined: self.declined_in_words(),
+            decided,
+            declined,
             verified: self.verified.clone(),
         })
     }

@@ -21,8 +21,7 @@ const OF_THE_STREAM: [&str; 4] = [
 
 /// What is in the way of a generation that does not run, if that is one of these.
 fn problem<'a>(status: &'a Status, codes: &[&str]) -> Option<&'a Problem> {
-    let runs = matches!(status.status, State::CatchingUp | State::Live);
-    let problem = status.last_error.as_ref().filter(|_| !runs);
+    let problem = status.obstacle();
     problem.filter(|problem| codes.contains(&problem.code.as_str()))
 }
 
@@ -62,8 +61,16 @@ impl Ahead {
         let begun_for = next.incident.as_ref().map(|incident| incident.generation);
         // What reads the stream without a problem reads the stream as it is now.
         let reads = matches!(of_next.status, State::CatchingUp | State::Live);
-        let replaces = next.state == GenerationState::Building && next.purpose == Purpose::Promote;
+        let replaces = next.purpose == Purpose::Promote;
         begun_for == Some(self.number) || (self.decided && reads && replaces)
+    }
+
+    /// Whether a generation is not to take its place by itself: their places are of two streams, and nobody has decided for
+    /// the one that there is now; or it has not looked yet at the stream that came back.
+    pub(super) fn is_elsewhere(&self, next: &GenerationRecord, of_next: &Status) -> bool {
+        let live = self.status.borrow();
+        problem(&live, &["stream_missing"]).is_some()
+            || (live.is_of_another_stream() && !self.is_given_up(next, of_next))
     }
 
     /// The sequence that `next` has to reach before it takes its place: the live one's checkpoint, or the stream's end
@@ -158,13 +165,18 @@ impl Supervisor {
         let next = next.filter(|it| incident.is_none() || it.broken().is_some());
         let (again, purpose) = (next.unwrap_or(live), Purpose::Promote);
         let version = again.record.version;
-        if next.is_none() {
-            self.decline_for_live(name)?;
-        }
+        let given_up = match next {
+            Some(_) => None,
+            None => self.decline_for_live(name)?,
+        };
         let number = self.build_again(name, again, purpose, from, incident.as_ref())?;
         self.follow(name)?;
-        let message =
-            format!("version {version} of {name} is being built again beside the live read model");
+        let note = given_up.map_or_else(String::new, |later| {
+            format!("; version {later}, which could not be built, is given up until its file has held another module")
+        });
+        let message = format!(
+            "version {version} of {name} is being built again beside the live read model{note}"
+        );
         Ok(Outcome::said(message, Some(number)))
     }
 

@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Whether a live generation gives way to one that reads the stream as it is now, without an operator.
-    fn is_decided(&self, name: &str) -> bool {
+    pub(super) fn is_decided(&self, name: &str) -> bool {
         self.settings(name).on_lost_events == OnLostEvents::Rebuild
     }
 
@@ -221,10 +221,14 @@ impl Supervisor {
         let keep_standby = self.settings(name).standby && live.broken().is_none();
         let declined = self.declined_by_switch(projection, live, next);
         let declined = declined.as_deref();
-        let taken_back = match declined != projection.declined.as_deref() && declined.is_some() {
-            true => "; its module file brings it back only after it held another module",
-            false => "",
-        };
+        let is_new = declined.is_some() && declined != projection.declined.as_deref();
+        let mut notes = String::new();
+        if is_new {
+            notes += "; its module file brings it back only after it held another module";
+        }
+        if let Some(problem) = next.progress.subscribe().borrow().obstacle() {
+            notes += &format!("; it does not go on: {}", problem.error);
+        }
         let catalog = &shared.catalog;
         catalog.make_live(name, number, keep_standby, declined)?;
         self.follow(name)?;
@@ -238,11 +242,13 @@ impl Supervisor {
         let was_is = match keep_standby {
             true => "on standby",
             // Its module file may still be there, and nothing that it built.
-            false if version < was => "retired, and built again if its file is there",
+            false if version < was && declined.is_none() => {
+                "retired, and built again if its file is there"
+            }
             false => "retired",
         };
         let message = format!(
-            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}{taken_back}"
+            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}{notes}"
         );
         Ok(Outcome::said(message, Some(number)))
     }
@@ -300,5 +306,6 @@ fn is_near(live: &Ahead, building: &Status, record: &GenerationRecord) -> bool {
         true => 0,
         false => near,
     };
-    runs && building.checkpoint + near >= live.aim(record, building)
+    let elsewhere = live.is_elsewhere(record, building);
+    runs && !elsewhere && building.checkpoint + near >= live.aim(record, building)
 }

@@ -74,3 +74,64 @@ fn a_hotfix_that_was_rolled_back_is_not_given_to_the_generation_before_it() {
     });
     assert!(!warnings(&host.status(NAME)).contains("was taken back"));
 }
+
+/// What an operator does first when a new version is bad: restart the host, or take the file away, and roll back.
+#[test]
+fn a_rollback_is_remembered_although_the_host_does_not_know_its_file() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    for file_is_away in [false, true] {
+        let mut host = Host::start(&nats.url(), &[NAME]);
+        host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
+        let next = module("order-summary-next");
+        host.drop_module(FILE, &next);
+        wait_version(&host, 2);
+        if file_is_away {
+            host.remove_module(FILE);
+            host.wait_state(NAME, "stopped");
+        } else {
+            // Compiling takes longer than the first answer.
+            assert!(host.end_with("TERM").success());
+            std::fs::remove_dir_all(host.data().join(".cache")).expect("there is a cache");
+            host.restart();
+        }
+        command(&host, &["rollback", NAME]);
+        host.drop_module(FILE, &next);
+        host.wait_status(NAME, "leaves the file alone", |status| {
+            status["version"] == 1
+                && status["status"] == "live"
+                && warnings(status).contains("was taken back")
+        });
+        assert_states(&host, &[(1, "live"), (2, "standby")]);
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_named_by_the_file_that_holds_it() {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[NAME]);
+    host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
+    let next = module("order-summary-next");
+    host.drop_module(FILE, &next);
+    wait_version(&host, 2);
+    command(&host, &["rollback", NAME]);
+    let says = |what: &'static str| {
+        host.wait_status(NAME, what, |status| match what {
+            "" => !warnings(status).contains("was taken back"),
+            what => warnings(status).contains(what),
+        })
+    };
+    says("order-summary.wasm holds the module");
+    host.rename_module(FILE, "other.wasm");
+    says("other.wasm holds the module");
+    host.remove_module("other.wasm");
+    says("");
+    host.drop_module(FILE, &next);
+    says("order-summary.wasm holds the module");
+    // One that may not run has lain there, too.
+    host.drop_module(FILE, &module("order-summary-redefined"));
+    says("");
+    host.drop_module(FILE, &next);
+    wait_version(&host, 2);
+}

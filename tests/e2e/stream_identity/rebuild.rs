@@ -185,6 +185,30 @@ fn building_before_the_stream_was_replaced(settings: &str) -> (NatsServer, Strea
     (nats, other, host)
 }
 
+/// It can only be promoted by hand, so nobody waits for more.
+#[test]
+fn who_waits_for_a_rebuild_is_told_that_it_waits_for_a_promotion() {
+    let (nats, stream, host) = super::at_500();
+    stream.delete();
+    assert_halted(&host, "stream_missing", "read up to event 500", "restore");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| host.cli(&["rebuild", "ledger", "--wait"]));
+        let two = |status: &Value| status["generations"].as_array().map(Vec::len) == Some(2);
+        host.wait_status("ledger", "is built again", two);
+        // So near to the checkpoint in the old stream that it would be about to reach it.
+        let other = Stream::of_orders(&nats.url());
+        other.publish(&Orders::new(2).events(450));
+        let ended = waits.join().expect("it ends");
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(
+            ended.stdout.contains("`foldline promote ledger`"),
+            "{ended:?}"
+        );
+    });
+    let promoted = host.cli(&["promote", "ledger"]);
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+}
+
 #[test]
 fn what_was_begun_before_the_stream_was_replaced_is_promoted_by_hand() {
     let (_nats, other, host) = building_before_the_stream_was_replaced("");
@@ -211,4 +235,57 @@ fn what_was_begun_before_the_stream_was_replaced_follows_where_the_configuration
     });
     let last = other.publish(&Orders::new(3).events(100));
     assert_each_event_once_in_order(&host, last);
+}
+
+const ORDERS: &str = "order-summary";
+
+/// A host whose live read model has 500 events of a stream in whose place another one has come, and whose next version has
+/// read that.
+fn next_version_of_another_stream(events: usize) -> (NatsServer, Stream, Host) {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let mut host = Host::start(&nats.url(), &[ORDERS]);
+    host.wait_applied(ORDERS, stream.publish(&Orders::new(1).events(500)));
+    host.kill();
+    stream.delete();
+    let other = Stream::of_orders(&nats.url());
+    other.publish(&Orders::new(2).events(events));
+    host.restart();
+    host.wait_status(ORDERS, "is halted", |status| {
+        let code = status["last_error"]["code"].as_str().unwrap_or_default();
+        ["stream_replaced", "stream_went_back"].contains(&code)
+    });
+    host.drop_module("order-summary.wasm", &module("order-summary-next"));
+    let status = host.wait_status(ORDERS, "has built version 2", |status| {
+        generation(status, 2)["awaits_promotion"] == true
+    });
+    assert_eq!(generation(&status, 2)["checkpoint"], events, "{status}");
+    (nats, other, host)
+}
+
+fn by_hand(host: &Host, command: &str) -> String {
+    let done = host.cli(&[command, ORDERS]);
+    assert_eq!(done.code, 0, "{done:?}");
+    done.stdout
+}
+
+/// Sequences of two streams are no places on one way, however they compare.
+#[test]
+fn a_version_of_a_longer_stream_takes_the_place_of_a_halted_one_only_by_hand() {
+    let (_nats, other, host) = next_version_of_another_stream(900);
+    let shown = host.cli(&["status", ORDERS]).stdout;
+    let expected = "`foldline promote order-summary` makes it live";
+    assert!(shown.contains(expected), "{shown}");
+    by_hand(&host, "promote");
+    host.wait_applied(ORDERS, other.publish(&Orders::new(3).events(100)));
+}
+
+#[test]
+fn who_rolls_back_to_what_cannot_go_on_is_told_and_can_go_forward_again() {
+    let (_nats, other, host) = next_version_of_another_stream(100);
+    by_hand(&host, "promote");
+    let back = by_hand(&host, "rollback");
+    assert!(back.contains("it does not go on: "), "{back}");
+    by_hand(&host, "rollback");
+    host.wait_applied(ORDERS, other.publish(&Orders::new(4).events(100)));
 }
