@@ -95,6 +95,11 @@ pub fn named(hint: &str, projection: &str) -> String {
     hint.replace("NAME", projection)
 }
 
+/// The same of a sentence that quotes what users have written: only the section's name is meant.
+pub fn with_section(warning: &str, projection: &str) -> String {
+    warning.replace("[projection.NAME]", &format!("[projection.{projection}]"))
+}
+
 /// One built copy of a projection's read model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Generation {
@@ -261,6 +266,21 @@ pub struct Status {
     /// found at each start.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What is known of its checkpoint's place.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// What is known of the place that a checkpoint names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nobody has looked yet, or there is no stream to look at.
+    #[default]
+    Unknown,
+    /// It is a place in the stream that there is now, as it was when that was looked at last.
+    Here,
+    /// It is a place in another stream.
+    Elsewhere,
 }
 
 /// What is wrong with a stream that is not the one that was read: a place in it is no place in the other.
@@ -273,10 +293,13 @@ impl Status {
         self.last_error.as_ref().filter(|_| !runs)
     }
 
-    /// Whether its checkpoint is a place in another stream than there is now.
-    pub fn is_of_another_stream(&self) -> bool {
-        let obstacle = self.obstacle();
-        obstacle.is_some_and(|problem| OF_ANOTHER_STREAM.contains(&problem.code.as_str()))
+    /// Takes in what a problem says of its place. One that passes, as a server that is away, says nothing.
+    fn place_by(&mut self, problem: &Problem) {
+        match problem.code.as_str() {
+            code if OF_ANOTHER_STREAM.contains(&code) => self.place = Place::Elsewhere,
+            "stream_missing" => self.place = Place::Unknown,
+            _ => {}
+        }
     }
 
     /// With everything that depends on the time at which it is asked for.

@@ -62,6 +62,15 @@ struct Stamp {
     identity: (u64, i64, i64),
 }
 
+impl Stamp {
+    /// That of no file.
+    const NEVER: Self = Self {
+        modified: SystemTime::UNIX_EPOCH,
+        size: u64::MAX,
+        identity: (0, 0, 0),
+    };
+}
+
 impl ModulesFolder {
     /// The folder `dir` that has not looked yet.
     pub fn new(engine: Engine, dir: PathBuf, limits: GuestLimits) -> Self {
@@ -91,6 +100,8 @@ impl ModulesFolder {
             if self.seen.get(&file) == Some(&stamp) {
                 continue;
             }
+            // Until it is known what it is, it is looked at again; it may go away before.
+            self.seen.insert(file.clone(), Stamp::NEVER);
             let Some(loaded) = self.loading.load(&self.dir, &file, stamp) else {
                 findings.push(Finding::Unfinished { file });
                 continue;
@@ -101,7 +112,7 @@ impl ModulesFolder {
                     findings.push(Finding::Unfinished { file });
                     continue;
                 }
-                // A machine that is short of something now: told of, and tried again at the next look.
+                // A machine that is short of something now.
                 Err(error @ (LoadError::NoCompiler(_) | LoadError::NoThread(_))) => {
                     findings.push(Finding::Refused { file, error });
                     continue;
@@ -193,4 +204,30 @@ fn may_be_unfinished(error: &LoadError, stamp: Stamp, looked: SystemTime) -> boo
     // taken as it is.
     let age = looked.duration_since(stamp.modified);
     broken && age.unwrap_or_else(|error| error.duration()) < SETTLE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_file_that_goes_away_before_it_is_known_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::new(&folder.path().join("cache")).unwrap();
+        let limits = Config::default().limits.guest();
+        let mut modules = ModulesFolder::new(engine, folder.path().to_owned(), limits);
+        let file = folder.path().join("x.wasm");
+        std::fs::write(&file, b"\0asm").unwrap();
+        for _ in 0..2 {
+            let found = modules.scan().unwrap();
+            let is_unfinished =
+                matches!(&found[..], [Finding::Unfinished { file }] if file == "x.wasm");
+            assert!(is_unfinished, "{}", found.len());
+        }
+        std::fs::remove_file(&file).unwrap();
+        let found = modules.scan().unwrap();
+        assert!(matches!(&found[..], [Finding::Removed { file }] if file == "x.wasm"));
+        assert!(modules.scan().unwrap().is_empty());
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::losses::Losses;
-use super::{Comparison, Generation, RefusedModule, State, Status};
+use super::{Comparison, Generation, Place, RefusedModule, State, Status};
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::definition::Definition;
@@ -111,7 +111,7 @@ impl Entry {
         let begun_for = record.incident.as_ref().map(|incident| incident.generation);
         let follows = self.decided || begun_for == Some(self.live.record.number);
         let manual = live.promote == Promote::Manual;
-        is_next && (manual || (live.is_of_another_stream() && !follows))
+        is_next && (manual || (live.place == Place::Elsewhere && !follows))
     }
 
     /// What is served; none until the read model was opened for the first time.

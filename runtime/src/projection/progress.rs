@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::pace::Pace;
-use super::{Problem, State, Status, named};
+use super::{Place, Problem, State, Status, with_section};
 use crate::event::{Position, Sequence};
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
@@ -132,8 +132,9 @@ impl Progress {
         self.status.send_modify(|status| {
             status.status = state;
             status.events_per_second = 0.0;
-            if problem.is_some() {
-                status.last_error = problem;
+            if let Some(problem) = problem {
+                status.place_by(&problem);
+                status.last_error = Some(problem);
             }
         });
     }
@@ -181,6 +182,11 @@ impl Progress {
             .send_modify(|status| status.stream = Some(stream.to_owned()));
     }
 
+    /// Its place is one in the stream that there is now.
+    pub fn place_found(&self) {
+        self.status.send_modify(|status| status.place = Place::Here);
+    }
+
     /// Its committed checkpoint.
     pub fn checkpoint(&self) -> Sequence {
         self.status.borrow().checkpoint
@@ -189,7 +195,8 @@ impl Progress {
 
 /// Says once what the stream forgets and what else should be known, and again when that changes.
 fn warn(status: &mut Status, resume: &Resume, others: &[String]) {
-    let others = others.iter().map(|text| named(text, &status.name));
+    let others = others.iter();
+    let others = others.map(|text| with_section(text, &status.name));
     let others: Vec<_> = others.collect();
     let warnings = [&resume.forgets[..], &others].concat();
     if status.warnings == warnings {

@@ -76,6 +76,14 @@ pub enum CommandError {
         /// Whether the live one goes on meanwhile.
         goes_on: bool,
     },
+    /// Its stream is not what it was.
+    #[error("{name} cannot be compared with what its stream gives now: {problem}")]
+    Halted {
+        /// The projection.
+        name: String,
+        /// What is in the way of the live one.
+        problem: String,
+    },
     /// It would be given up, and begun again by its file.
     #[error("version {version} of {name} could not be built, and this would begin it again")]
     BeginsAgain {
@@ -245,6 +253,9 @@ impl CommandError {
             }
             Self::Building { .. } => {
                 "wait until it is live, or put another module into the modules folder to build that instead"
+            }
+            Self::Halted { name, .. } => {
+                return format!("`foldline status {name}` says what to do about that");
             }
             Self::BeginsAgain { name, .. } => {
                 return format!(

@@ -7,7 +7,7 @@ use super::command_error::CommandError;
 use super::dead_letters::settle_dead_letter;
 use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
 use super::succession::Ahead;
-use super::switch::answer;
+use super::switch::{NEAR, answer};
 use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{GenerationState, Incident, Purpose};
 use crate::config::Projection as Settings;
@@ -135,10 +135,12 @@ impl Supervisor {
         built.usable()?;
         let status = status.borrow();
         let live = projection.live().map(|live| Ahead::of(live, true));
-        let aim = live.map_or(0, |live| live.aim(record, &status));
+        let aim = live.as_ref().map_or(0, |live| live.aim(record, &status));
         let lag = aim.saturating_sub(status.checkpoint);
-        // Nearer than that it comes up while the live one stands.
-        if lag > NEAR_ENOUGH {
+        // Nearer than that it comes up while the live one stands; where that is given up, nobody waits for it.
+        let given_up = live.is_some_and(|live| live.is_given_up(record, &status));
+        let near = if given_up { *NEAR.start() } else { NEAR_ENOUGH };
+        if lag > near {
             return Err(CommandError::NotCaughtUp {
                 name: name(),
                 version,
@@ -177,13 +179,19 @@ impl Supervisor {
     pub(super) fn buildable(&self, name: &str) -> Result<&Hosted, CommandError> {
         let projection = self.running(name)?;
         let building = projection.of_state(GenerationState::Building);
-        if let Some(building) = building.filter(|building| !building.has_stopped()) {
+        // What is compared with a read model that cannot go on is in nobody's way.
+        let halted = projection
+            .live()
+            .is_some_and(|live| live.incident().is_some());
+        let gives_way = |building: &Hosted| {
+            building.has_stopped() || (halted && building.record.purpose == Purpose::Verify)
+        };
+        if let Some(building) = building.filter(|building| !gives_way(building)) {
             let version = building.record.version;
-            let live = projection.live();
             return Err(CommandError::Building {
                 name: name.to_owned(),
                 version,
-                goes_on: live.is_some_and(|live| live.incident().is_none()),
+                goes_on: !halted,
             });
         }
         projection.live().ok_or_else(|| self.unknown(name))
@@ -222,6 +230,10 @@ impl Supervisor {
     fn verify(&mut self, name: &str) -> Result<Step, CommandError> {
         let live = self.buildable(name)?;
         live.usable()?;
+        if let Some(problem) = live.no_comparison() {
+            let name = name.to_owned();
+            return Err(CommandError::Halted { name, problem });
+        }
         let built = self.find(name)?.built().map(|built| built.record.version);
         if let Some(version) = built.filter(|&version| version > live.record.version) {
             let name = name.to_owned();

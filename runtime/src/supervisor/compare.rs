@@ -132,7 +132,7 @@ impl Supervisor {
             Err(error) => {
                 tracing::error!(
                     projection = name,
-                    hint = error.hint(),
+                    hint = named(&error.hint(), name),
                     "cannot be verified: {error}"
                 );
             }

@@ -25,13 +25,17 @@ impl Supervisor {
         live: &Hosted,
         next: &Hosted,
     ) -> Option<String> {
-        // What is not known, because the host has just started or the file is away, may be what was live until now.
-        let in_file = self.in_file(projection);
-        let in_file = in_file.map_or(&*live.record.digest, |module| module.digest);
+        // What is not known, because the host has just started or the file is away, is what it was: what was taken back
+        // before, else what was live until now.
+        let in_file = self.in_file(projection).map(|module| module.digest);
+        let in_file = in_file
+            .or(projection.declined.as_deref())
+            .unwrap_or(&live.record.digest);
         if in_file == next.record.digest {
             return None;
         }
-        let rolls_back = next.record.state == GenerationState::Standby;
+        let goes_back = next.record.version <= live.record.version;
+        let rolls_back = next.record.state == GenerationState::Standby && goes_back;
         // Who goes back from a file that is damaged did not take back the module.
         if rolls_back && in_file == live.record.digest && live.broken().is_none() {
             return Some(in_file.to_owned());
@@ -47,7 +51,8 @@ impl Supervisor {
         let later = projection.built().map(|built| &built.record);
         let later = later.filter(|later| Some(later.version) > live);
         let in_file = self.in_file(projection).map(|module| module.digest);
-        let Some(later) = later.filter(|later| in_file == Some(&*later.digest)) else {
+        let may_be = |digest: &str| in_file.is_none_or(|in_file| in_file == digest);
+        let Some(later) = later.filter(|later| may_be(&later.digest)) else {
             return Ok(None);
         };
         let catalog = &self.ground.shared.catalog;

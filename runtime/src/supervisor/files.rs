@@ -80,12 +80,12 @@ impl Supervisor {
     /// Starts what has a file and does not run, and stops what has none.
     pub(super) fn settle(&mut self, name: &str) {
         if let Some(mut projection) = self.projections.remove(name) {
-            self.run_or_stop(&mut projection);
             // What its file holds may have changed since it was said.
             let said = self.directory.get(name).and_then(|entry| entry.declined);
             if said != self.declined_in_words(&projection) {
                 self.publish(&projection);
             }
+            self.run_or_stop(&mut projection);
             self.projections.insert(name.to_owned(), projection);
         }
     }

@@ -11,8 +11,8 @@ use crate::catalog::GenerationState;
 use crate::config::{Projection as Settings, Promote};
 use crate::definition::Definition;
 use crate::guest::{GuestModule, LoadError};
-use crate::projection::named;
 use crate::projection::poison::PoisonPolicy;
+use crate::projection::{named, with_section};
 use crate::source::{SourceError, position};
 
 /// What would become of a module file.
@@ -123,7 +123,10 @@ impl Supervisor {
                     let _not_heard = reports.send(Message::Planned { module, reply }).await;
                 }
                 Ok(Err(error)) => tell(reply, Plan::unusable(&error)),
-                Err(panic) => tracing::error!("a module could not be looked at: {panic}"),
+                Err(panic) => {
+                    let error = LoadError::Invalid(format!("looking at it failed: {panic}"));
+                    tell(reply, Plan::unusable(&error));
+                }
             }
         });
     }
@@ -326,7 +329,9 @@ async fn to_read(
     replay.stream = Some(name);
     let doubts = begun.doubts(&filters).into_iter();
     let projection = &module.definition.name;
-    replay.warnings = doubts.map(|doubt| named(&doubt, projection)).collect();
+    replay.warnings = doubts
+        .map(|doubt| with_section(&doubt, projection))
+        .collect();
     replay.warnings.extend(begun.forgets);
     Ok(begun.last_sequence.saturating_sub(begun.after))
 }

@@ -7,7 +7,7 @@ use super::message::Outcome;
 use super::{CommandError, Hosted, Supervisor};
 use crate::catalog::{GenerationRecord, GenerationState, Incident, Purpose};
 use crate::event::Sequence;
-use crate::projection::{Problem, State, Status};
+use crate::projection::{Place, Problem, State, Status, named};
 use crate::source::position::OnLostEvents;
 use crate::store::{DAMAGED, MISSING, WRONG};
 
@@ -51,11 +51,15 @@ impl Ahead {
     /// Whether a generation may take its place without having reached its checkpoint: that is a place in another stream,
     /// or not known.
     pub(super) fn is_given_up(&self, next: &GenerationRecord, of_next: &Status) -> bool {
-        let live = self.status.borrow();
-        if broken(&live).is_some() {
+        self.gives_up(&self.status.borrow(), next, of_next)
+    }
+
+    /// The same of a status that is borrowed already, which must not be done twice at once.
+    fn gives_up(&self, live: &Status, next: &GenerationRecord, of_next: &Status) -> bool {
+        if broken(live).is_some() {
             return true;
         }
-        if problem(&live, &OF_THE_STREAM).is_none() {
+        if live.place != Place::Elsewhere && problem(live, &OF_THE_STREAM).is_none() {
             return false;
         }
         let begun_for = next.incident.as_ref().map(|incident| incident.generation);
@@ -66,19 +70,25 @@ impl Ahead {
     }
 
     /// Whether a generation is not to take its place by itself: their places are of two streams, and nobody has decided for
-    /// the one that there is now; or it has not looked yet at the stream that came back.
+    /// the one that there is now; or it has not looked yet at what stream that is.
     pub(super) fn is_elsewhere(&self, next: &GenerationRecord, of_next: &Status) -> bool {
         let live = self.status.borrow();
-        problem(&live, &["stream_missing"]).is_some()
-            || (live.is_of_another_stream() && !self.is_given_up(next, of_next))
+        let looks = live.status == State::Starting || problem(&live, &["stream_missing"]).is_some();
+        let elsewhere = match live.place {
+            Place::Here => false,
+            Place::Unknown => looks,
+            Place::Elsewhere => true,
+        };
+        elsewhere && !self.gives_up(&live, next, of_next)
     }
 
     /// The sequence that `next` has to reach before it takes its place: the live one's checkpoint, or the stream's end
     /// where the live one is given up.
     pub(super) fn aim(&self, next: &GenerationRecord, of_next: &Status) -> Sequence {
-        match self.is_given_up(next, of_next) {
+        let live = self.status.borrow();
+        match self.gives_up(&live, next, of_next) {
             true => of_next.last_sequence,
-            false => self.status.borrow().checkpoint,
+            false => live.checkpoint,
         }
     }
 }
@@ -120,6 +130,15 @@ impl Hosted {
             checkpoint: status.checkpoint,
             problem: problem.clone(),
         })
+    }
+
+    /// Why nothing can be compared with it: it is not of the stream that there is now.
+    pub(super) fn no_comparison(&self) -> Option<String> {
+        let status = self.progress.subscribe();
+        let status = status.borrow();
+        let missing = problem(&status, &["stream_missing"]);
+        let problem = problem(&status, &OF_THE_STREAM).or(missing)?;
+        Some(problem.error.clone())
     }
 
     /// That its file can be read.
@@ -187,7 +206,8 @@ impl Supervisor {
             return;
         }
         if let Err(error) = self.answer_incident(name, number) {
-            tracing::error!(projection = name, hint = error.hint(), "{error}");
+            let hint = named(&error.hint(), name);
+            tracing::error!(projection = name, hint, "{error}");
         }
     }
 
@@ -197,11 +217,10 @@ impl Supervisor {
         let Some(live) = live.filter(|live| live.record.number == number) else {
             return Ok(());
         };
-        // Whatever is built already comes first: the newer version, or what an operator wants. A comparison that has failed
-        // is nothing that anybody waits for.
-        let is_over =
-            |built: &Hosted| built.has_stopped() && built.record.purpose == Purpose::Verify;
-        if projection.built().is_some_and(|built| !is_over(built)) || !projection.is_wanted() {
+        // Whatever is built already comes first: the newer version, or what an operator wants. There is nothing that it could
+        // be compared with.
+        let is_next = |built: &Hosted| built.record.purpose == Purpose::Promote;
+        if projection.built().is_some_and(is_next) || !projection.is_wanted() {
             return Ok(());
         }
         let incident = live.incident().filter(Incident::is_about_the_stream);

@@ -15,7 +15,7 @@ use super::projection::{Hosted, Projection, checkpoint};
 use super::succession::Ahead;
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
-use crate::projection::{State, Status};
+use crate::projection::{State, Status, named};
 use crate::source::position::OnLostEvents;
 
 /// A generation is at the heels of the live one when it needs no longer than this to reach it: for that time the live
@@ -24,7 +24,7 @@ const AT_HEELS: Duration = Duration::from_millis(500);
 
 /// Distances in events: one that counts as nothing, and one that is too far whatever the rate. Behind it a build has its
 /// indexes, which the live one should not have to wait for ([`commit_events`](crate::config::Store::commit_events)).
-const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
+pub(super) const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
 
 /// After an attempt that failed, the next one waits as long.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -151,6 +151,11 @@ impl Supervisor {
             Err(apart) => return self.not_done(name, number, apart.into(), reply),
         };
         match aim {
+            // What the live one is may have been found since the two were asked to stand.
+            Aim::Switch if reply.is_none() && self.is_elsewhere(name, number) => {
+                drop(meeting);
+                self.try_again(name, number);
+            }
             Aim::Switch => {
                 let switched = self.switch(name, number, decided);
                 drop(meeting);
@@ -184,7 +189,7 @@ impl Supervisor {
         tracing::warn!(
             projection = name,
             generation = number,
-            hint = error.hint(),
+            hint = named(&error.hint(), name),
             "tried again soon: {error}"
         );
         self.try_again(name, number);
@@ -251,6 +256,21 @@ impl Supervisor {
             "version {version} of {name} is live at sequence {at}; version {was} is {was_is}{notes}"
         );
         Ok(Outcome::said(message, Some(number)))
+    }
+
+    fn is_elsewhere(&self, name: &str, number: u32) -> bool {
+        let projection = self.projections.get(name);
+        let Some((projection, live)) = projection.and_then(|found| Some((found, found.live()?)))
+        else {
+            return false;
+        };
+        let mut all = projection.generations.iter();
+        let next = all.find(|hosted| hosted.record.number == number);
+        next.is_some_and(|next| {
+            let status = next.progress.subscribe();
+            let live = Ahead::of(live, self.is_decided(name));
+            live.is_elsewhere(&next.record, &status.borrow())
+        })
     }
 
     fn try_again(&mut self, name: &str, number: u32) {

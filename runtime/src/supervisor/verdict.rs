@@ -73,9 +73,17 @@ pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
             None => Verdict::Unchanged,
         };
     }
-    if present.declined == Some(new.digest) {
-        return Verdict::Declined;
+    match of_another(new, &present) {
+        Verdict::Rebuild | Verdict::Reload if present.declined == Some(new.digest) => {
+            Verdict::Declined
+        }
+        verdict => verdict,
     }
+}
+
+/// The same of a module that nothing runs.
+fn of_another(new: Module<'_>, present: &Present<'_>) -> Verdict {
+    let live = present.live;
     if new.definition.version > live.definition.version {
         return Verdict::Rebuild;
     }
@@ -83,7 +91,7 @@ pub(super) fn of(new: Module<'_>, present: Present<'_>) -> Verdict {
     if differences.is_empty() {
         return Verdict::Reload;
     }
-    refused(new.definition, &present, &differences.join("; "))
+    refused(new.definition, present, &differences.join("; "))
 }
 
 fn refused(new: &Definition, present: &Present<'_>, differences: &str) -> Verdict {
@@ -211,6 +219,18 @@ mod tests {
         };
         assert_eq!(of(module(&one, "hotfix"), rolled_back), Verdict::Declined);
         assert_eq!(of(module(&one, "d2"), rolled_back), Verdict::Reload);
+    }
+
+    #[test]
+    fn what_could_not_come_back_anyway_is_refused_for_that_reason() {
+        let (one, two) = (definition(1, "id"), definition(2, "id"));
+        let rolled_forward = Present {
+            standby: Some(module(&one, "d1")),
+            declined: Some("d1"),
+            ..alone(module(&two, "d2"))
+        };
+        let lower = refused(of(module(&one, "d1"), rolled_forward));
+        assert!(lower.contains("version 1 is on standby"), "{lower}");
     }
 
     #[test]

@@ -40,6 +40,16 @@ fn a_rebuild_after_a_rollback_does_not_bring_the_later_version_back() {
     );
     assert!(plan.contains("declined"), "{plan}");
 
+    // Also where both are of the live module, and nobody knows what lies in the file.
+    host.remove_module(FILE);
+    host.wait_state(NAME, "stopped");
+    command(&host, &["rollback", NAME]);
+    host.drop_module(FILE, &next);
+    host.wait_applied(NAME, stream.publish(&Orders::new(3).events(100)));
+    assert_states(&host, &[(1, "live"), (1, "standby")]);
+    let status = host.status(NAME);
+    assert!(warnings(&status).contains("was taken back"), "{status}");
+
     // The live one's file and then the same one again: somebody wants it now.
     host.drop_module(FILE, &module(NAME));
     host.wait_status(NAME, "forgets what was taken back", |status| {

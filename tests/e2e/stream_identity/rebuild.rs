@@ -255,6 +255,8 @@ fn next_version_of_another_stream(events: usize) -> (NatsServer, Stream, Host) {
         let code = status["last_error"]["code"].as_str().unwrap_or_default();
         ["stream_replaced", "stream_went_back"].contains(&code)
     });
+    host.cli(&["verify", ORDERS])
+        .assert_explains(1, &["cannot be compared with what its stream gives now"]);
     host.drop_module("order-summary.wasm", &module("order-summary-next"));
     let status = host.wait_status(ORDERS, "has built version 2", |status| {
         generation(status, 2)["awaits_promotion"] == true
@@ -272,7 +274,15 @@ fn by_hand(host: &Host, command: &str) -> String {
 /// Sequences of two streams are no places on one way, however they compare.
 #[test]
 fn a_version_of_a_longer_stream_takes_the_place_of_a_halted_one_only_by_hand() {
-    let (_nats, other, host) = next_version_of_another_stream(900);
+    let (_nats, other, mut host) = next_version_of_another_stream(900);
+    // A host that starts does not know yet what the stream is.
+    for _ in 0..3 {
+        host.restart();
+        host.wait_status(ORDERS, "waits again", |status| {
+            assert_eq!(status["version"], 1, "{status}");
+            generation(status, 2)["awaits_promotion"] == true
+        });
+    }
     let shown = host.cli(&["status", ORDERS]).stdout;
     let expected = "`foldline promote order-summary` makes it live";
     assert!(shown.contains(expected), "{shown}");

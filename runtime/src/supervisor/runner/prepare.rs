@@ -27,6 +27,7 @@ impl Runner {
         stop: CancellationToken,
     ) -> Result<Task, Failure> {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
+        self.progress.place_found();
         let store = self.settle_place(store, &checkpoint, &resume).await?;
         self.losses.passed();
         let readers = &self.shared.readers;
