@@ -90,14 +90,10 @@ impl Problem {
     }
 }
 
-/// Hints are written once for all projections: `NAME` in them stands for this one.
+/// Hints are written once for all projections: the `NAME` of a command in them stands for this one. That of a section,
+/// `[projection.NAME]`, is as the documentation has it.
 pub fn named(hint: &str, projection: &str) -> String {
-    hint.replace("NAME", projection)
-}
-
-/// The same of a sentence that quotes what users have written: only the section's name is meant.
-pub fn with_section(warning: &str, projection: &str) -> String {
-    warning.replace("[projection.NAME]", &format!("[projection.{projection}]"))
+    hint.replace(" NAME", &format!(" {projection}"))
 }
 
 /// One built copy of a projection's read model.
@@ -316,10 +312,7 @@ impl Status {
             self.last_error = Some(Problem {
                 code: "stalled".into(),
                 error: lag::what_stalls(silent, self.checkpoint, self.last_sequence),
-                hint: Some(format!(
-                    "look for slow calls in the log and at the load of host and server; [projection.{}] stall_ms is the limit",
-                    self.name
-                )),
+                hint: Some("look for slow calls in the log and at the load of host and server; [projection.NAME] stall_ms is the limit".into()),
                 lost: None,
                 at: telemetry::now(),
             });

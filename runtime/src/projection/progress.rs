@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::pace::Pace;
-use super::{Place, Problem, State, Status, with_section};
+use super::{Place, Problem, State, Status};
 use crate::event::{Position, Sequence};
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
@@ -195,10 +195,7 @@ impl Progress {
 
 /// Says once what the stream forgets and what else should be known, and again when that changes.
 fn warn(status: &mut Status, resume: &Resume, others: &[String]) {
-    let others = others.iter();
-    let others = others.map(|text| with_section(text, &status.name));
-    let others: Vec<_> = others.collect();
-    let warnings = [&resume.forgets[..], &others].concat();
+    let warnings = [&resume.forgets[..], others].concat();
     if status.warnings == warnings {
         return;
     }

@@ -11,8 +11,8 @@ use crate::catalog::GenerationState;
 use crate::config::{Projection as Settings, Promote};
 use crate::definition::Definition;
 use crate::guest::{GuestModule, LoadError};
+use crate::projection::named;
 use crate::projection::poison::PoisonPolicy;
-use crate::projection::{named, with_section};
 use crate::source::{SourceError, position};
 
 /// What would become of a module file.
@@ -327,11 +327,7 @@ async fn to_read(
     )
     .await?;
     replay.stream = Some(name);
-    let doubts = begun.doubts(&filters).into_iter();
-    let projection = &module.definition.name;
-    replay.warnings = doubts
-        .map(|doubt| with_section(&doubt, projection))
-        .collect();
+    replay.warnings = begun.doubts(&filters);
     replay.warnings.extend(begun.forgets);
     Ok(begun.last_sequence.saturating_sub(begun.after))
 }

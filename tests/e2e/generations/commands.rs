@@ -153,8 +153,12 @@ fn a_poison_event_fails_what_is_built_and_the_live_one_does_not_notice() {
         assert!(status["last_error"].is_null(), "{status}");
         let error = status["generations"][1]["last_error"]["error"].to_string();
         let hint = status["generations"][1]["last_error"]["hint"].to_string();
-        let setting = format!("[projection.{NAME}] on_poison_building");
-        assert!(hint.contains(&setting), "{status}");
+        for part in [
+            "[projection.NAME] on_poison_building",
+            &format!("foldline rebuild {NAME}"),
+        ] {
+            assert!(hint.contains(part), "{status}");
+        }
         assert!(error.contains(&format!("event {poison}")), "{status}");
         assert!(
             host.cli(&["status", NAME])

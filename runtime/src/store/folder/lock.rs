@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -14,6 +15,13 @@ use super::FolderError;
 use crate::store::{FileIdentity, StoreError};
 
 const LOCK_FILE: &str = "foldline.lock";
+
+/// How long a lock that is held is waited for. A process that a host has just started shares its lock until it has become
+/// another program, and so holds it for a moment longer than a host that is killed then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time between two attempts.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Who uses a data folder; written into its lock file for people and for the host that comes second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +96,7 @@ fn acquire(folder: &Path, address: &str) -> Result<(File, FileIdentity), FolderE
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     let mut lock = options.open(&file).map_err(unusable)?;
-    match lock.try_lock() {
+    match try_lock(&lock) {
         Ok(()) => {}
         Err(TryLockError::Error(e)) => return Err(unusable(e).into()),
         Err(TryLockError::WouldBlock) => {
@@ -99,6 +107,19 @@ fn acquire(folder: &Path, address: &str) -> Result<(File, FileIdentity), FolderE
     }
     sign(&mut lock, &Holder::this_process(address)).map_err(unusable)?;
     Ok((lock, FileIdentity::of(&file)))
+}
+
+/// Tries it for [`PATIENCE`].
+fn try_lock(lock: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(LOOK);
+            }
+            tried => return tried,
+        }
+    }
 }
 
 fn holder(lock: &mut File) -> Option<Holder> {
