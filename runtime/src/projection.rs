@@ -264,12 +264,12 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// What is known of its checkpoint's place.
     #[serde(skip)]
-    pub place: Place,
+    pub place: StreamPlace,
 }
 
 /// What is known of the place that a checkpoint names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum StreamPlace {
     /// Nobody has looked yet, or there is no stream to look at.
     #[default]
     Unknown,
@@ -292,8 +292,8 @@ impl Status {
     /// Takes in what a problem says of its place. One that passes, as a server that is away, says nothing.
     fn place_by(&mut self, problem: &Problem) {
         match problem.code.as_str() {
-            code if OF_ANOTHER_STREAM.contains(&code) => self.place = Place::Elsewhere,
-            "stream_missing" => self.place = Place::Unknown,
+            code if OF_ANOTHER_STREAM.contains(&code) => self.place = StreamPlace::Elsewhere,
+            "stream_missing" => self.place = StreamPlace::Unknown,
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! How generations come, change and go: one transaction each.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Catalog, CatalogError, GenerationState, Incident};
@@ -73,7 +73,8 @@ impl Catalog {
         })
     }
 
-    /// Enters a generation; one that was building, or has failed, is retired for it. Gives its number.
+    /// Enters a generation; one that was building, or has failed, is retired for it. Gives its number. A later version that
+    /// makes way for the live one is declined: its module file must not begin it again.
     ///
     /// # Errors
     /// If the catalog cannot be written.
@@ -83,6 +84,9 @@ impl Catalog {
         let incident = incident.transpose()?;
         let projection = &new.definition.name;
         self.write(|transaction| {
+            if let Some(later) = given_up_for(transaction, new)? {
+                decline(transaction, projection, Some(&later))?;
+            }
             retire(transaction, projection, "state IN ('building', 'failed')")?;
             let sql = "UPDATE projections SET generations = generations + 1 WHERE name = ?
                        RETURNING generations";
@@ -240,6 +244,18 @@ impl Catalog {
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
             .map_err(|source| super::error(&self.path, source))
     }
+}
+
+/// Digest of a later version that is given up for a generation of the live one.
+fn given_up_for(
+    connection: &Connection,
+    new: &NewGeneration<'_>,
+) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT later.digest FROM generations later JOIN generations live USING (projection)
+               WHERE projection = ?1 AND live.state = 'live' AND live.version = ?2
+               AND later.state IN ('building', 'failed') AND later.version > ?2";
+    let of = params![new.definition.name, new.definition.version];
+    connection.query_row(sql, of, |row| row.get(0)).optional()
 }
 
 fn decline(

@@ -102,6 +102,14 @@ pub struct GenerationRecord {
     pub incident: Option<Incident>,
 }
 
+impl GenerationRecord {
+    /// Whether it was begun because that generation could not go on.
+    pub fn is_begun_for(&self, number: u32) -> bool {
+        let incident = self.incident.as_ref();
+        incident.is_some_and(|incident| incident.generation == number)
+    }
+}
+
 /// One projection, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProjectionRecord {

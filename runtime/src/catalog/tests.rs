@@ -271,6 +271,19 @@ fn what_is_declined_stays_so_until_the_next_word() {
 }
 
 #[test]
+fn a_later_version_that_makes_way_for_the_live_one_is_declined() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    folder.add(2, GenerationState::Building);
+    folder.add(3, GenerationState::Building);
+    assert_eq!(folder.declined(), None);
+    folder.catalog.fail(NAME, 3, &problem()).unwrap();
+    folder.add(1, GenerationState::Building);
+    assert_eq!(folder.states(), "1 live, 4 building");
+    assert_eq!(folder.declined().as_deref(), Some("digest-3"));
+}
+
+#[test]
 fn a_catalog_of_format_1_is_brought_up() {
     let mut folder = Folder::new();
     folder.add(1, GenerationState::Live);

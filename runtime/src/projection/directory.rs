@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::losses::Losses;
-use super::{Comparison, Generation, Place, RefusedModule, State, Status};
+use super::{Comparison, Generation, RefusedModule, State, Status, StreamPlace};
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::definition::Definition;
@@ -108,10 +108,9 @@ impl Entry {
         let record = &other.record;
         let is_next =
             record.state == GenerationState::Building && record.purpose == Purpose::Promote;
-        let begun_for = record.incident.as_ref().map(|incident| incident.generation);
-        let follows = self.decided || begun_for == Some(self.live.record.number);
+        let follows = self.decided || record.is_begun_for(self.live.record.number);
         let manual = live.promote == Promote::Manual;
-        is_next && (manual || (live.place == Place::Elsewhere && !follows))
+        is_next && (manual || (live.place == StreamPlace::Elsewhere && !follows))
     }
 
     /// What is served; none until the read model was opened for the first time.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::pace::Pace;
-use super::{Place, Problem, State, Status};
+use super::{Problem, State, Status, StreamPlace};
 use crate::event::{Position, Sequence};
 use crate::guest::GuestModule;
 use crate::source::position::Resume;
@@ -184,7 +184,8 @@ impl Progress {
 
     /// Its place is one in the stream that there is now.
     pub fn place_found(&self) {
-        self.status.send_modify(|status| status.place = Place::Here);
+        self.status
+            .send_modify(|status| status.place = StreamPlace::Here);
     }
 
     /// Its committed checkpoint.

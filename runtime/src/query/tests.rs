@@ -83,7 +83,7 @@ fn status(name: &str, state: State) -> Status {
         held_keys: 0,
         last_error: None,
         warnings: Vec::new(),
-        place: crate::projection::Place::default(),
+        place: crate::projection::StreamPlace::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! before another module lies there, whatever becomes of the generation that it had built.
 
 use super::verdict::Module;
-use super::{CommandError, Hosted, Projection, Supervisor};
+use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{CatalogError, GenerationState};
 
 impl Supervisor {
@@ -43,21 +43,15 @@ impl Supervisor {
         projection.declined.clone()
     }
 
-    /// A module that could not be built makes way for the live version: it must not begin again by its file.
-    /// Gives its version.
-    pub(super) fn decline_for_live(&self, name: &str) -> Result<Option<u32>, CommandError> {
-        let projection = self.find(name)?;
-        let live = projection.live().map(|live| live.record.version);
+    /// The version that could not be built and makes way for the live one, if its module may still lie in its file: the
+    /// catalog declines it then.
+    pub(super) fn makes_way_for_live(&self, projection: &Projection) -> Option<u32> {
+        let live = projection.live()?.record.version;
         let later = projection.built().map(|built| &built.record);
-        let later = later.filter(|later| Some(later.version) > live);
+        let later = later.filter(|later| later.version > live)?;
         let in_file = self.in_file(projection).map(|module| module.digest);
-        let may_be = |digest: &str| in_file.is_none_or(|in_file| in_file == digest);
-        let Some(later) = later.filter(|later| may_be(&later.digest)) else {
-            return Ok(None);
-        };
-        let catalog = &self.ground.shared.catalog;
-        catalog.decline(name, Some(&later.digest))?;
-        Ok(Some(later.version))
+        let may_be = in_file.is_none_or(|in_file| in_file == later.digest);
+        may_be.then_some(later.version)
     }
 
     /// Another module lies in the projection's file: the one that was taken back may come again.

@@ -27,7 +27,7 @@ use crate::projection::progress::Progress;
 use crate::projection::recovery::Failure;
 use crate::projection::requests::Requests;
 use crate::projection::turn::Turn;
-use crate::projection::{Comparison, Place, Problem, State, Status};
+use crate::projection::{Comparison, Problem, State, Status, StreamPlace};
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
 use crate::store::{Checkpoint, StoreError};
 use crate::telemetry;
@@ -393,6 +393,6 @@ fn first_status(record: &GenerationRecord, file: &str, broken: Option<Problem>) 
         held_keys: 0,
         last_error,
         warnings: Vec::new(),
-        place: Place::default(),
+        place: StreamPlace::default(),
     }
 }

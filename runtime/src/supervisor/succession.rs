@@ -7,7 +7,7 @@ use super::message::Outcome;
 use super::{CommandError, Hosted, Supervisor};
 use crate::catalog::{GenerationRecord, GenerationState, Incident, Purpose};
 use crate::event::Sequence;
-use crate::projection::{Place, Problem, State, Status, named};
+use crate::projection::{Problem, State, Status, StreamPlace, named};
 use crate::source::position::OnLostEvents;
 use crate::store::{DAMAGED, MISSING, WRONG};
 
@@ -59,14 +59,13 @@ impl Ahead {
         if broken(live).is_some() {
             return true;
         }
-        if live.place != Place::Elsewhere && problem(live, &OF_THE_STREAM).is_none() {
+        if live.place != StreamPlace::Elsewhere && problem(live, &OF_THE_STREAM).is_none() {
             return false;
         }
-        let begun_for = next.incident.as_ref().map(|incident| incident.generation);
         // What reads the stream without a problem reads the stream as it is now.
         let reads = matches!(of_next.status, State::CatchingUp | State::Live);
         let replaces = next.purpose == Purpose::Promote;
-        begun_for == Some(self.number) || (self.decided && reads && replaces)
+        next.is_begun_for(self.number) || (self.decided && reads && replaces)
     }
 
     /// Whether a generation is not to take its place by itself: their places are of two streams, and nobody has decided for
@@ -75,9 +74,9 @@ impl Ahead {
         let live = self.status.borrow();
         let looks = live.status == State::Starting || problem(&live, &["stream_missing"]).is_some();
         let elsewhere = match live.place {
-            Place::Here => false,
-            Place::Unknown => looks,
-            Place::Elsewhere => true,
+            StreamPlace::Here => false,
+            StreamPlace::Unknown => looks,
+            StreamPlace::Elsewhere => true,
         };
         elsewhere && !self.gives_up(&live, next, of_next)
     }
@@ -137,8 +136,14 @@ impl Hosted {
         let status = self.progress.subscribe();
         let status = status.borrow();
         let missing = problem(&status, &["stream_missing"]);
-        let problem = problem(&status, &OF_THE_STREAM).or(missing)?;
-        Some(problem.error.clone())
+        let found = problem(&status, &OF_THE_STREAM).or(missing);
+        // What is in the way now may be that the server is away.
+        let elsewhere = || {
+            (status.place == StreamPlace::Elsewhere).then(|| "it is of another stream".to_owned())
+        };
+        found
+            .map(|problem| problem.error.clone())
+            .or_else(elsewhere)
     }
 
     /// That its file can be read.
@@ -186,7 +191,7 @@ impl Supervisor {
         let version = again.record.version;
         let given_up = match next {
             Some(_) => None,
-            None => self.decline_for_live(name)?,
+            None => self.makes_way_for_live(self.find(name)?),
         };
         let number = self.build_again(name, again, purpose, from, incident.as_ref())?;
         self.follow(name)?;

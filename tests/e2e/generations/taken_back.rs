@@ -9,6 +9,18 @@ use serde_json::Value;
 
 use super::{FILE, NAME, assert_states, command, wait_version};
 
+/// A host that has applied 500 events with version 1, and has promoted version 2 since: its bytes.
+fn at_version_2() -> (NatsServer, Stream, Host, Vec<u8>) {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &[NAME]);
+    host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
+    let next = module("order-summary-next");
+    host.drop_module(FILE, &next);
+    wait_version(&host, 2);
+    (nats, stream, host, next)
+}
+
 /// What the status warns of.
 fn warnings(status: &Value) -> String {
     status["warnings"].to_string()
@@ -16,13 +28,7 @@ fn warnings(status: &Value) -> String {
 
 #[test]
 fn a_rebuild_after_a_rollback_does_not_bring_the_later_version_back() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
-    let mut host = Host::start(&nats.url(), &[NAME]);
-    host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
-    let next = module("order-summary-next");
-    host.drop_module(FILE, &next);
-    wait_version(&host, 2);
+    let (_nats, stream, mut host, next) = at_version_2();
     let said = command(&host, &["rollback", NAME]);
     assert!(said.contains("after it held another module"), "{said}");
     let shown = command(&host, &["status", NAME]);
@@ -88,14 +94,8 @@ fn a_hotfix_that_was_rolled_back_is_not_given_to_the_generation_before_it() {
 /// What an operator does first when a new version is bad: restart the host, or take the file away, and roll back.
 #[test]
 fn a_rollback_is_remembered_although_the_host_does_not_know_its_file() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
     for file_is_away in [false, true] {
-        let mut host = Host::start(&nats.url(), &[NAME]);
-        host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
-        let next = module("order-summary-next");
-        host.drop_module(FILE, &next);
-        wait_version(&host, 2);
+        let (_nats, _stream, mut host, next) = at_version_2();
         if file_is_away {
             host.remove_module(FILE);
             host.wait_state(NAME, "stopped");
@@ -118,13 +118,7 @@ fn a_rollback_is_remembered_although_the_host_does_not_know_its_file() {
 
 #[test]
 fn what_was_taken_back_is_named_by_the_file_that_holds_it() {
-    let nats = NatsServer::start();
-    let stream = Stream::of_orders(&nats.url());
-    let host = Host::start(&nats.url(), &[NAME]);
-    host.wait_applied(NAME, stream.publish(&Orders::new(1).events(500)));
-    let next = module("order-summary-next");
-    host.drop_module(FILE, &next);
-    wait_version(&host, 2);
+    let (_nats, _stream, host, next) = at_version_2();
     command(&host, &["rollback", NAME]);
     let says = |what: &'static str| {
         host.wait_status(NAME, what, |status| match what {
