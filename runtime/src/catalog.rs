@@ -19,6 +19,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::store::{FileIdentity, tells_damage};
 
+mod discards;
 mod files;
 mod generations;
 mod incident;
@@ -28,6 +29,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use discards::{Discard, Discards};
 pub use files::FileHistory;
 pub use generations::{NewGeneration, Purpose};
 pub use incident::Incident;
@@ -36,8 +38,9 @@ pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
 /// The catalog's file in the data folder.
 const FILE: &str = "catalog.db";
 
-/// Counts up when the tables change. 2: whether files were made, and incidents. 3: the module that was declined.
-const FORMAT: i32 = 3;
+/// Counts up when the tables change. 2: whether files were made, and incidents. 3: the module that was declined. 4: events
+/// that were discarded.
+const FORMAT: i32 = 4;
 
 /// Makes a catalog of format 1 one of format 2.
 const FROM_FORMAT_1: &str = "
@@ -50,6 +53,18 @@ const FROM_FORMAT_2: &str = "
 ALTER TABLE projections ADD COLUMN declined TEXT;
 UPDATE projections SET declined = (SELECT standby.digest FROM generations standby JOIN generations live USING (projection)
   WHERE projection = name AND standby.state = 'standby' AND live.state = 'live' AND standby.version > live.version);
+";
+
+/// Makes a catalog of format 3 one of format 4; a new one has it, too.
+const DISCARDS: &str = "
+CREATE TABLE IF NOT EXISTS discards (
+  projection TEXT NOT NULL REFERENCES projections (name) ON DELETE CASCADE,
+  sequence INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  discarded TEXT NOT NULL,
+  PRIMARY KEY (projection, sequence, time)
+) WITHOUT ROWID;
 ";
 
 /// How long to wait for a lock that another program holds on the file.
@@ -245,15 +260,16 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i32> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match format {
-        0 => transaction.execute_batch(TABLES)?,
-        1 => {
-            transaction.execute_batch(FROM_FORMAT_1)?;
-            transaction.execute_batch(FROM_FORMAT_2)?;
-        }
-        2 => transaction.execute_batch(FROM_FORMAT_2)?,
+    let steps: &[&str] = match format {
+        0 => &[TABLES, DISCARDS],
+        1 => &[FROM_FORMAT_1, FROM_FORMAT_2, DISCARDS],
+        2 => &[FROM_FORMAT_2, DISCARDS],
+        3 => &[DISCARDS],
         FORMAT => return look_through(&transaction).map(|()| FORMAT),
         other => return Ok(other),
+    };
+    for step in steps {
+        transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;

@@ -180,7 +180,7 @@ fn connect(config: Config, folder: DataFolder, catalog: Catalog, engine: Engine)
         guest_limits: config.limits.guest(),
         batch_limits,
         folder,
-        catalog,
+        catalog: Arc::new(catalog),
         engine,
         config,
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
-use crate::event::Sequence;
+use crate::event::{EventRef, Sequence};
 use crate::source::LostEvents;
 use crate::store::sqlite::compare::Difference;
 use crate::telemetry;
@@ -73,6 +73,9 @@ pub struct Problem {
     /// The events that are lost, where the code is `events_lost`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lost: Option<LostEvents>,
+    /// The event that cannot be applied, where the code is `poison_event`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event: Option<EventRef>,
     /// When, RFC 3339.
     pub at: String,
 }
@@ -85,6 +88,7 @@ impl Problem {
             error: failure.to_string(),
             hint: Some(named(failure.hint(), projection)),
             lost: failure.lost(),
+            event: failure.poison().cloned(),
             at: telemetry::now(),
         }
     }
@@ -314,6 +318,7 @@ impl Status {
                 error: lag::what_stalls(silent, self.checkpoint, self.last_sequence),
                 hint: Some("look for slow calls in the log and at the load of host and server; [projection.NAME] stall_ms is the limit".into()),
                 lost: None,
+                event: None,
                 at: telemetry::now(),
             });
         }

@@ -135,6 +135,10 @@ pub fn router(state: QueryState) -> Router {
             "/v1/projections/{name}/dead-letters/{sequence}/{action}",
             post(dead_letters::settle),
         )
+        .route(
+            "/v1/projections/{name}/discards",
+            get(dead_letters::discards),
+        )
         .route("/v1/read-models/{name}/{table}", get(read::rows))
         .route("/v1/read-models/{name}/{table}/{key}", get(read::row))
         .fallback(admin::unknown_route)

@@ -163,6 +163,15 @@ impl Supervisor {
                 } => self.verified(&projection, number, compared),
                 Message::Plan { bytes, reply } => self.plan(bytes, reply),
                 Message::Planned { module, reply } => self.planned(module, reply),
+                Message::Discards {
+                    projection,
+                    after,
+                    limit,
+                    reply,
+                } => {
+                    // Nobody may wait any more.
+                    let _not_heard = reply.send(self.discards(&projection, after, limit));
+                }
                 Message::Stop => return,
             }
         }
@@ -360,6 +369,7 @@ impl Supervisor {
                 error,
                 hint: Some(hint.to_owned()),
                 lost: None,
+                event: None,
                 at: telemetry::now(),
             },
         });

@@ -15,6 +15,7 @@ use crate::examples::number;
 
 mod commands;
 mod crashes;
+mod discards;
 mod generations;
 
 /// A host that runs `scribe` in a folder of its own, over an empty stream.

@@ -60,6 +60,7 @@ fn problem() -> Problem {
         error: "event 12 failed".into(),
         hint: None,
         lost: None,
+        event: None,
         at: "2026-01-01T00:00:00Z".into(),
     }
 }

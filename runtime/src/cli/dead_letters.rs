@@ -3,9 +3,11 @@
 use std::io::{self, Write as _};
 
 use clap::{Args, Subcommand};
+use foldline::catalog::Discard;
 use foldline::projection::requests::Settled;
 use foldline::query::{DeadLetterDetails, DeadLetterSummary};
 use foldline::supervisor::Outcome;
+use serde::de::DeserializeOwned;
 
 use super::CliError;
 use super::client::Client;
@@ -26,7 +28,7 @@ enum Command {
     Show(One),
     /// Try an event again, and what is held behind it; without a sequence, all of them in their order.
     Retry(Retry),
-    /// Give an event up; what is held behind it is applied.
+    /// Give an event up, for what is built later, too; what is held behind it is applied.
     Discard(One),
 }
 
@@ -36,6 +38,9 @@ struct List {
     common: operate::Arguments,
     #[command(flatten)]
     of: Of,
+    /// List the events that were given up, instead: whatever is built passes over them where they fail.
+    #[arg(long, conflicts_with = "generation")]
+    discarded: bool,
 }
 
 /// Whose dead letters.
@@ -82,7 +87,8 @@ struct Retry {
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
     match &arguments.command {
-        Command::List(list) => show_list(list),
+        Command::List(list) if list.discarded => show_discarded(&list.common),
+        Command::List(list) => show_list(&list.common, &list.of),
         Command::Show(one) => show(one),
         Command::Discard(one) => settle(&one.common, &one.of, one.sequence, "discard"),
         Command::Retry(retry) => match retry.sequence {
@@ -96,7 +102,7 @@ fn client(common: &operate::Arguments) -> Client {
     Client::new(&common.host)
 }
 
-fn show_list(List { common, of }: &List) -> Result<(), CliError> {
+fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let letters = all(common, of)?;
     if common.json {
@@ -121,19 +127,48 @@ fn show_list(List { common, of }: &List) -> Result<(), CliError> {
     Ok(writeln!(stdout, "{}", shown(&rows))?)
 }
 
-/// All of them: a host gives them in pages.
+fn show_discarded(common: &operate::Arguments) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    let list = path(&common.name, "discards") + "?";
+    let discards = pages(common, &list, |one: &Discard| one.event.sequence)?;
+    if common.json {
+        let json = serde_json::to_string(&discards).map_err(io::Error::from)?;
+        return Ok(writeln!(stdout, "{}", printable_json(&json))?);
+    }
+    if discards.is_empty() {
+        let name = printable(&common.name);
+        return Ok(writeln!(stdout, "no event of {name} was discarded")?);
+    }
+    let mut rows = table(["SEQUENCE", "SUBJECT", "STORED", "DISCARDED"]);
+    for Discard { event, discarded } in discards {
+        let sequence = grouped(event.sequence);
+        let texts = [event.subject, event.time, discarded].map(|text| printable(&text));
+        rows.add_row([sequence].into_iter().chain(texts));
+    }
+    Ok(writeln!(stdout, "{}", shown(&rows))?)
+}
+
 fn all(common: &operate::Arguments, of: &Of) -> Result<Vec<DeadLetterSummary>, CliError> {
-    let (client, list) = (client(common), path(&common.name, "dead-letters"));
     let parameter = of.parameter();
     let joined = if parameter.is_empty() { "?" } else { "&" };
-    let mut letters: Vec<DeadLetterSummary> = Vec::new();
+    let list = path(&common.name, "dead-letters") + &parameter + joined;
+    pages(common, &list, |letter: &DeadLetterSummary| letter.sequence)
+}
+
+/// All of a list, which a host gives in pages, in the order of their sequences.
+fn pages<T: DeserializeOwned>(
+    common: &operate::Arguments,
+    list: &str,
+    sequence: impl Fn(&T) -> u64,
+) -> Result<Vec<T>, CliError> {
+    let client = client(common);
+    let mut all: Vec<T> = Vec::new();
     loop {
-        let after = letters.last().map_or(0, |letter| letter.sequence);
-        let page = client.get(&format!("{list}{parameter}{joined}after={after}"))?;
-        let page: Vec<DeadLetterSummary> = page.parse()?;
+        let after = all.last().map_or(0, &sequence);
+        let page: Vec<T> = client.get(&format!("{list}after={after}"))?.parse()?;
         match page.last() {
-            Some(last) if last.sequence > after => letters.extend(page),
-            _ => return Ok(letters),
+            Some(last) if sequence(last) > after => all.extend(page),
+            _ => return Ok(all),
         }
     }
 }

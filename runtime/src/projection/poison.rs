@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
 
+use crate::catalog::{CatalogError, Discards};
 use crate::definition::EventKey;
+use crate::event::EventRef;
 
 /// What becomes of an event that always fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -38,6 +40,8 @@ pub struct PoisonPolicy {
     live: OnPoison,
     building: OnPoison,
     is_built: Arc<AtomicBool>,
+    /// None where nobody could be told.
+    discards: Option<Discards>,
     /// How much may be set aside.
     pub limits: PoisonLimits,
 }
@@ -49,8 +53,35 @@ impl PoisonPolicy {
             live,
             building,
             is_built: Arc::new(is_built.into()),
+            discards: None,
             limits,
         }
+    }
+
+    /// The same, which remembers what is given up.
+    pub fn remembering(self, discards: Discards) -> Self {
+        Self {
+            discards: Some(discards),
+            ..self
+        }
+    }
+
+    /// An event is given up by an operator.
+    ///
+    /// # Errors
+    /// If that cannot be kept.
+    pub fn discard(&self, event: &EventRef) -> Result<(), CatalogError> {
+        let discards = self.discards.as_ref();
+        discards.map_or(Ok(()), |discards| discards.add(event))
+    }
+
+    /// Whether an operator has given up an event, in this read model or in another one of the projection.
+    ///
+    /// # Errors
+    /// If that cannot be looked up.
+    pub fn was_discarded(&self, event: &EventRef) -> Result<bool, CatalogError> {
+        let discards = self.discards.as_ref();
+        discards.map_or(Ok(false), |discards| discards.has(event))
     }
 
     /// Says whether the generation is still being built.

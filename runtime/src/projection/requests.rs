@@ -100,6 +100,11 @@ impl Requests {
         answer
     }
 
+    /// Whoever waits for something to change tries again.
+    pub fn wake(&self) {
+        self.arrived.notify_one();
+    }
+
     /// The next request, as soon as there is one. One that is not given is not lost.
     pub async fn next(&self) -> Request {
         loop {

@@ -1,4 +1,5 @@
-//! Dead letters: `/v1/projections/{name}/dead-letters`, of what is served, or with `?generation=N` of another generation.
+//! Dead letters: `/v1/projections/{name}/dead-letters`, of what is served, or with `?generation=N` of another generation;
+//! and the events that were given up, `/v1/projections/{name}/discards`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,22 +10,21 @@ use axum::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::blocking::blocking;
 use super::commands::{parameters, problem};
 use super::read::{READ_TIME_MAX, failed};
 use super::target::{entry, not_open, segment};
 use super::{HttpProblem, QueryState};
-use crate::event::{Sequence, Timestamp};
+use crate::catalog::Discard;
+use crate::event::{Sequence, rfc3339};
 use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::requests::Action;
 use crate::store::dead_letters::{Attempt, DeadLetter};
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
 use crate::supervisor::{Command, Outcome};
 
-/// Dead letters in one answer; `?after=SEQUENCE` asks for the next ones.
+/// Dead letters, or discarded events, in one answer; `?after=SEQUENCE` asks for the next ones.
 const LIST_MAX: usize = 1_000;
 
 /// One dead letter in a list.
@@ -113,12 +113,6 @@ impl DeadLetterDetails {
     }
 }
 
-fn rfc3339(time: Timestamp) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(time.into());
-    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
-    text.unwrap_or_default()
-}
-
 /// `GET /v1/projections/{name}/dead-letters`
 pub(super) async fn list(
     State(state): State<QueryState>,
@@ -130,6 +124,19 @@ pub(super) async fn list(
     let read = move |reader: &Reader, limits| reader.dead_letters(after, LIST_MAX, limits);
     let letters = on_file(&state, &uri, generation, read).await?;
     Ok(Json(letters.iter().map(DeadLetterSummary::from).collect()))
+}
+
+/// `GET /v1/projections/{name}/discards`
+pub(super) async fn discards(
+    State(state): State<QueryState>,
+    uri: Uri,
+) -> Result<Json<Vec<Discard>>, HttpProblem> {
+    let name = segment(&uri, 2)?;
+    let [after] = parameters(&uri, ["after"])?;
+    let after = after.map(|text| number("after", &text)).transpose()?;
+    let after = after.unwrap_or(0);
+    let discards = state.supervision.discards(&name, after, LIST_MAX).await;
+    discards.map(Json).map_err(|error| problem(&error, &name))
 }
 
 /// `GET /v1/projections/{name}/dead-letters/{sequence}`

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Sequence, Timestamp};
+use crate::event::{Event, EventRef, Sequence, Timestamp, rfc3339};
 
 /// What tells which events belong together: the bytes of an event's key. Events without one belong together, too.
 pub type KeyBytes = Option<Vec<u8>>;
@@ -49,6 +49,15 @@ impl DeadLetter {
         self.attempts
             .last()
             .map_or("", |attempt| attempt.digest.as_str())
+    }
+
+    /// Which event it is.
+    pub fn reference(&self) -> EventRef {
+        EventRef {
+            sequence: self.sequence,
+            time: rfc3339(self.time),
+            subject: self.subject.clone(),
+        }
     }
 
     /// The event, as far as it is kept.

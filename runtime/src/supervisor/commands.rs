@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::command_error::CommandError;
-use super::dead_letters::settle_dead_letter;
 use super::message::{Aim, BuildFrom, Command, Message, Outcome, Reply};
 use super::succession::Ahead;
 use super::switch::{NEAR, answer};
@@ -49,14 +48,7 @@ impl Supervisor {
                 sequence,
                 action,
                 generation,
-            } => {
-                return match self.that_sets_aside(name, *generation) {
-                    Ok(hosted) => {
-                        settle_dead_letter(name, &hosted.requests, *sequence, *action, reply);
-                    }
-                    Err(error) => answer(Some(reply), Err(error)),
-                };
-            }
+            } => return self.dead_letter(name, (*sequence, *action), *generation, reply),
             Command::Verify => self.verify(name),
             Command::Pause => self.pause(name, true),
             Command::Resume => self.pause(name, false),

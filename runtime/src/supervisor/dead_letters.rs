@@ -1,21 +1,47 @@
 //! Dead letters: what operators ask for is handed to the generation's loop, and its answer back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command_error::CommandError;
 use super::message::{Outcome, Reply};
 use super::switch::answer;
 use super::{Hosted, Supervisor};
-use crate::event::Sequence;
+use crate::catalog::{Discard, Discards, GenerationState, Purpose};
+use crate::event::{EventRef, Sequence};
 use crate::projection::requests::{Action, NotSettled, Requests, Settled};
 
 /// How long an operator waits: for a commit, and for the held events of one key. One that cannot be taken up within
 /// that time, because the stream cannot be read, is not done later either.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
+/// What is to become of which event.
+type Asked = (Sequence, Action);
+
 impl Supervisor {
+    /// Has a dead letter retried or discarded, or the event discarded that a generation stands in front of.
+    pub(super) fn dead_letter(
+        &self,
+        name: &str,
+        asked: Asked,
+        generation: Option<u32>,
+        reply: Reply,
+    ) {
+        let hosted = match self.that_sets_aside(name, generation) {
+            Ok(hosted) => hosted,
+            Err(error) => return answer(Some(reply), Err(error)),
+        };
+        match (hosted.stands_before(asked.0), asked.1) {
+            (Some(event), Action::Discard) => {
+                let outcome = self.discard_what_stops(name, hosted, &event);
+                answer(Some(reply), outcome);
+            }
+            _ => settle(name, &hosted.requests, asked, self.requests_of(name), reply),
+        }
+    }
+
     /// The generation of this number, or the live one, as one that can be asked to try an event again.
-    pub(super) fn that_sets_aside(
+    fn that_sets_aside(
         &self,
         name: &str,
         generation: Option<u32>,
@@ -31,14 +57,70 @@ impl Supervisor {
             generation: number,
         })
     }
+
+    /// An event is given up that has no dead letter, because the strategy is to stop at it.
+    fn discard_what_stops(
+        &self,
+        name: &str,
+        hosted: &Hosted,
+        event: &EventRef,
+    ) -> Result<Outcome, CommandError> {
+        let catalog = Arc::clone(&self.ground.shared.catalog);
+        Discards::new(catalog, name).add(event)?;
+        self.requests_of(name).iter().for_each(Requests::wake);
+        let (record, sequence) = (&hosted.record, event.sequence);
+        let then = match (record.state, record.purpose) {
+            (GenerationState::Failed, Purpose::Promote) => {
+                format!(
+                    "`foldline rebuild {name}` builds version {} again",
+                    record.version
+                )
+            }
+            (GenerationState::Failed, Purpose::Verify) => {
+                format!("`foldline verify {name}` builds it again")
+            }
+            _ => format!("generation {} goes on behind it", record.number),
+        };
+        tracing::warn!(projection = name, sequence, "event {sequence} is given up");
+        let message = format!("event {sequence} of {name} is given up: {then}");
+        Ok(Outcome::said(message, Some(record.number)))
+    }
+
+    /// Where the generations of a projection are asked.
+    fn requests_of(&self, name: &str) -> Vec<Requests> {
+        let generations = self.projections.get(name).map(|found| &found.generations);
+        let generations = generations.into_iter().flatten();
+        generations.map(|hosted| hosted.requests.clone()).collect()
+    }
+
+    /// The first events behind `after` that were given up.
+    pub(super) fn discards(
+        &self,
+        name: &str,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Discard>, CommandError> {
+        self.find(name)?;
+        Ok(self.ground.shared.catalog.discards(name, after, limit)?)
+    }
 }
 
-/// Has a dead letter retried or discarded.
-pub(super) fn settle_dead_letter(
+impl Hosted {
+    /// The event of this sequence, if that is why it does not go on.
+    fn stands_before(&self, sequence: Sequence) -> Option<EventRef> {
+        let status = self.progress.subscribe();
+        let status = status.borrow();
+        let event = status.obstacle()?.event.as_ref();
+        event.filter(|event| event.sequence == sequence).cloned()
+    }
+}
+
+/// Has the loop of a generation do it; what stands before the same event in the other ones goes on then.
+fn settle(
     name: &str,
     requests: &Requests,
-    sequence: Sequence,
-    action: Action,
+    (sequence, action): Asked,
+    all: Vec<Requests>,
     mut reply: Reply,
 ) {
     let settled = requests.ask(sequence, action);
@@ -55,6 +137,9 @@ pub(super) fn settle_dead_letter(
             // The run ended in between, or none could begin.
             Ok(Err(_)) | Err(_) => Err(CommandError::NotNow { name, sequence }),
         };
+        if outcome.is_ok() && action == Action::Discard {
+            all.iter().for_each(Requests::wake);
+        }
         answer(Some(reply), outcome);
     });
 }

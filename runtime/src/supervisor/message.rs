@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting};
 use super::plan::{Plan, PlanReply};
+use crate::catalog::Discard;
 use crate::event::{Sequence, Timestamp};
 use crate::guest::GuestModule;
 use crate::guest::folder::Finding;
@@ -146,6 +147,13 @@ pub(super) enum Message {
         module: GuestModule,
         reply: PlanReply,
     },
+    /// Somebody wants to know what was given up.
+    Discards {
+        projection: String,
+        after: Sequence,
+        limit: usize,
+        reply: oneshot::Sender<Result<Vec<Discard>, CommandError>>,
+    },
     /// The host stops.
     Stop,
 }
@@ -201,6 +209,28 @@ impl Supervision {
         let sent = self.inbox.send(message).await;
         sent.map_err(|_| CommandError::Stopping)?;
         outcome.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// The first events behind `after` that were given up, at most `limit`.
+    ///
+    /// # Errors
+    /// If there is no such projection, or the catalog cannot be read.
+    pub async fn discards(
+        &self,
+        projection: &str,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Discard>, CommandError> {
+        let (reply, discards) = oneshot::channel();
+        let message = Message::Discards {
+            projection: projection.to_owned(),
+            after,
+            limit,
+            reply,
+        };
+        let sent = self.inbox.send(message).await;
+        sent.map_err(|_| CommandError::Stopping)?;
+        discards.await.unwrap_or(Err(CommandError::Stopping))
     }
 
     /// What a module file with these bytes would mean; none when the host is stopping.

@@ -14,7 +14,7 @@ use super::meeting::Party;
 use super::message::Message;
 use super::onlooker::look_on;
 use super::runner::{Run, Runner, Shared};
-use crate::catalog::{GenerationRecord, GenerationState, Purpose};
+use crate::catalog::{Discards, GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::event::Sequence;
 use crate::guest::GuestModule;
@@ -175,7 +175,8 @@ impl Hosted {
                 settings.on_poison_building,
                 is_built(&record),
                 shared.config.recovery.poison(),
-            ),
+            )
+            .remembering(Discards::new(Arc::clone(&shared.catalog), name)),
             requests: Requests::default(),
             onlooker: look_on(Arc::clone(shared), progress.clone()),
             record: Arc::new(record),
@@ -281,6 +282,7 @@ impl Hosted {
             error,
             hint: Some(hint.to_owned()),
             lost: None,
+            event: None,
             at: telemetry::now(),
         };
         self.progress.state(State::Failed, Some(problem));

@@ -13,6 +13,7 @@ use super::message::Message;
 use crate::batch::BatchLimits;
 use crate::catalog::{Catalog, GenerationRecord, Purpose};
 use crate::config::Config;
+use crate::event::EventRef;
 use crate::guest::{Engine, GuestLimits, GuestModule};
 use crate::projection::brake::Brake;
 use crate::projection::directory::ReadModelFile;
@@ -54,7 +55,7 @@ pub struct Shared {
     /// Where read models lie.
     pub folder: DataFolder,
     /// What lies there.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Compiles modules.
     pub engine: Engine,
     /// Where events come from.
@@ -223,7 +224,25 @@ impl Runner {
         if let Some(hint) = for_build.filter(|_| self.poison.is_being_built()) {
             problem.hint = Some(named(hint, &self.name));
         }
+        if let (Some(hint), Some(event)) = (&mut problem.hint, failure.poison()) {
+            hint.push_str(&self.or_discard(event));
+        }
         problem
+    }
+
+    /// What stops at an event goes on when that is given up. A build has failed for good, and is begun again.
+    fn or_discard(&self, event: &EventRef) -> String {
+        let (name, number, sequence) = (&self.name, self.record.number, event.sequence);
+        let discard = format!("foldline dead-letters discard {name} {sequence}");
+        match (self.poison.is_being_built(), self.record.purpose) {
+            (false, _) => format!(". Or give this event up: `{discard}`"),
+            (true, Purpose::Promote) => format!(
+                ". Or give this event up: `{discard} --generation {number}`, then `foldline rebuild {name}`"
+            ),
+            (true, Purpose::Verify) => format!(
+                ". Or give this event up: `{discard} --generation {number}`, then `foldline verify {name}`"
+            ),
+        }
     }
 
     fn failed(&mut self, failure: &Failure, soon_again: bool) {

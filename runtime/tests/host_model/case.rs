@@ -1,5 +1,6 @@
 //! One case: a host and its model, and random steps of both.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use foldline::projection::directory::GenerationEntry;
@@ -37,6 +38,8 @@ pub(crate) struct Case {
     /// What was built again and has failed, or has not come to its end yet.
     pub(crate) built: Option<Generation>,
     pub(crate) paused: bool,
+    /// Events that an operator has given up.
+    pub(crate) discarded: BTreeSet<u64>,
     /// What was done, for whoever reads of a failure.
     pub(crate) log: Vec<String>,
 }
@@ -66,10 +69,11 @@ impl Case {
             history: History::new(),
             file,
             declined: None,
-            live: Generation::new(1, rules),
+            live: Generation::new(1, rules, &BTreeSet::new()),
             standby: None,
             built: None,
             paused: false,
+            discarded: BTreeSet::new(),
             log: vec![format!("{settings:?} with {file:?}")],
         }
     }
@@ -159,6 +163,7 @@ impl Case {
                     module,
                     ..built.rules
                 },
+                &self.discarded,
             ));
         }
     }

@@ -127,7 +127,7 @@ impl Host {
             guest_limits: config.limits.guest(),
             batch_limits,
             folder: lock(data).await,
-            catalog: Catalog::open(data).unwrap(),
+            catalog: Catalog::open(data).unwrap().into(),
             engine: MODULES.engine.clone(),
             readers: SharedReaders::new(source.clone(), batch_limits),
             source,

@@ -62,6 +62,8 @@ pub(crate) struct Model {
     pub(crate) contents: Contents,
     /// The module that failed last on each dead letter.
     tried: BTreeMap<u64, Module>,
+    /// What was given up, here or in another read model of the projection.
+    discarded: BTreeSet<u64>,
 }
 
 impl Model {
@@ -74,6 +76,8 @@ impl Model {
             held.push_back(sequence);
         } else if !fails {
             self.apply(&event.key, sequence);
+        } else if self.discarded.contains(&sequence) {
+            // It is passed over.
         } else if strategy == OnPoison::Fail {
             return false;
         } else {
@@ -124,11 +128,16 @@ impl Model {
             .get(key)
             .and_then(|held| held.front().copied())
         {
-            if module.fails_on(history[sequence as usize - 1].payload) {
+            let fails = module.fails_on(history[sequence as usize - 1].payload);
+            let is_known = self.contents.letters.contains_key(&sequence);
+            let discarded = !is_known && self.discarded.contains(&sequence);
+            if fails && !discarded {
                 return self.letter(sequence, true, module);
             }
             self.settled(sequence);
-            self.apply(key, sequence);
+            if !fails {
+                self.apply(key, sequence);
+            }
             self.contents.held.get_mut(key).unwrap().pop_front();
         }
         self.contents.held.remove(key);
@@ -213,10 +222,13 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn new(number: u32, rules: Rules) -> Self {
+    pub(crate) fn new(number: u32, rules: Rules, discarded: &BTreeSet<u64>) -> Self {
         Self {
             number,
-            at_rest: Model::default(),
+            at_rest: Model {
+                discarded: discarded.clone(),
+                ..Model::default()
+            },
             rules,
             before: rules,
             change_at: 0,
@@ -278,6 +290,11 @@ impl Generation {
         let mut models = self.ways(history).remove(0).models.into_iter();
         let at = models.find(|model| model.contents.sequence == sequence);
         self.at_rest = at.expect("it was compared before");
+    }
+
+    /// An event was given up, in this read model or another one: it goes on, if that is where it has stopped.
+    pub(crate) fn discarded(&mut self, sequence: u64) {
+        self.at_rest.discarded.insert(sequence);
     }
 
     /// While it rests.

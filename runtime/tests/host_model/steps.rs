@@ -13,7 +13,7 @@ use crate::model::{Generation, Rules};
 
 impl Case {
     pub(crate) async fn step(&mut self) {
-        match self.random.random_range(0..24) {
+        match self.random.random_range(0..25) {
             0..9 => self.publish(),
             9 => self.interrupt(),
             10 | 11 if self.may_look().await => self.restart(true).await,
@@ -30,6 +30,7 @@ impl Case {
             20 if !self.paused => self.other_strategy().await,
             21 if !self.live.is_changing() && self.may_look().await => self.look_at_folder().await,
             22 => self.rest().await,
+            23 if !self.paused => self.discard_what_stops().await,
             _ if self.paused => self.stays_paused().await,
             _ => self.look(),
         }
@@ -53,6 +54,9 @@ impl Case {
             generation: None,
         };
         let outcome = self.host().command(command.clone()).await.unwrap();
+        if action == Action::Discard {
+            self.is_given_up(sequence);
+        }
         self.live.settle(&self.history, sequence, action);
         let failed = matches!(outcome.settled, Some(Settled::Failed { .. }));
         assert_eq!(failed, self.has_failed(sequence, was_held), "{outcome:?}");
@@ -63,6 +67,33 @@ impl Case {
                 matches!(again, Err(CommandError::NoDeadLetter { .. })),
                 "{again:?}"
             );
+        }
+    }
+
+    /// An operator gives the event up that the live one has stopped at.
+    async fn discard_what_stops(&mut self) {
+        self.rest().await;
+        if !self.has_stopped() {
+            return;
+        }
+        let sequence = self.live.contents().sequence + 1;
+        self.said(format!("Discard {sequence}, where it stops"));
+        let command = Command::DeadLetter {
+            sequence,
+            action: Action::Discard,
+            generation: None,
+        };
+        self.host().command(command).await.unwrap();
+        self.is_given_up(sequence);
+        self.rest().await;
+    }
+
+    /// What was built and has failed is not begun again by that.
+    fn is_given_up(&mut self, sequence: u64) {
+        self.discarded.insert(sequence);
+        self.live.discarded(sequence);
+        if let Some(standby) = &mut self.standby {
+            standby.discarded(sequence);
         }
     }
 
@@ -96,7 +127,7 @@ impl Case {
             strategy: self.settings.strategies[1],
             ..self.live.rules
         };
-        self.built = Some(Generation::new(number, rules));
+        self.built = Some(Generation::new(number, rules, &self.discarded));
         // Where the live one has not come to the end, nobody knows where the other one takes over and at which module.
         let may_begin_anew = !self.has_stopped();
         let begins_anew = self.file != self.live.rules.module;

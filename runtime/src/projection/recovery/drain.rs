@@ -69,6 +69,8 @@ impl Fold {
             false => Vec::new(),
         };
         first.retain(|event| event.sequence == letter.sequence);
+        // Before the letter is settled: in between a crash leaves one that can be discarded again.
+        self.rules.poison.discard(&letter.reference())?;
         self.settled(letter.sequence);
         self.release(&letter.key, first);
         self.commit_again()?;
@@ -119,7 +121,7 @@ impl Fold {
         let mut believed = true;
         loop {
             let session = self.instance.session();
-            let events = session.held_events(key.as_deref(), limit, DRAIN_BYTES)?;
+            let mut events = session.held_events(key.as_deref(), limit, DRAIN_BYTES)?;
             if events.is_empty() {
                 self.freed(key, applied);
                 return Ok((self, Settled::Applied { events: applied }));
@@ -144,6 +146,11 @@ impl Fold {
                         false => batch.len() / 2,
                     };
                     match place {
+                        0 if self.was_discarded(&events)? => {
+                            events.truncate(1);
+                            self.pass_over_held(key, events, &fault)?;
+                            believed = true;
+                        }
                         0 => return self.failed_again(key, events, applied, &(fault, evidence)),
                         // So many events before it go through, or one of them is suspected next.
                         place => limit = place,
@@ -161,6 +168,28 @@ impl Fold {
             events = applied,
             "held events applied: their key is held no longer"
         );
+    }
+
+    /// Whether the first of the held events was given up in another read model. One that has a dead letter here is given
+    /// up here, or tried again.
+    fn was_discarded(&self, events: &[Event]) -> Result<bool, Failure> {
+        let first = events.first();
+        let unknown = first.filter(|event| self.held.letter(event.sequence).is_none());
+        let discarded = unknown.map(|event| self.rules.poison.was_discarded(&event.reference()));
+        Ok(discarded.transpose()?.unwrap_or(false))
+    }
+
+    fn pass_over_held(
+        &mut self,
+        key: &KeyBytes,
+        events: Vec<Event>,
+        fault: &GuestFault,
+    ) -> Result<(), Failure> {
+        for event in &events {
+            self.say_passed_over(&event.reference(), fault);
+        }
+        self.release(key, events);
+        self.commit_again()
     }
 
     /// The first of the held events fails: it has a dead letter from now on, or another attempt in it.

@@ -1,7 +1,7 @@
 //! Why a projection stopped, and when it is tried again.
 
 use crate::catalog::{CatalogError, Purpose};
-use crate::event::Sequence;
+use crate::event::{EventRef, Sequence};
 use crate::guest::GuestFault;
 use crate::source::{LostEvents, SourceError};
 use crate::store::StoreError;
@@ -38,12 +38,10 @@ pub enum Failure {
         stored: String,
     },
     /// One event always fails: same module, same event, same fault.
-    #[error("event {sequence} ({subject}) failed: {fault}")]
+    #[error("event {} ({}) failed: {fault}", .event.sequence, .event.subject)]
     PoisonEvent {
-        /// Its sequence.
-        sequence: Sequence,
-        /// Its subject.
-        subject: String,
+        /// Which one.
+        event: EventRef,
         /// What happened.
         fault: Box<GuestFault>,
         /// Whether it was the strategy for a build that stopped at it.
@@ -92,6 +90,14 @@ impl Failure {
         }
     }
 
+    /// The poison event, if that is why.
+    pub fn poison(&self) -> Option<&EventRef> {
+        match self {
+            Self::PoisonEvent { event, .. } => Some(event),
+            _ => None,
+        }
+    }
+
     /// Whether somebody has to do something, although it is tried again soon.
     pub fn needs_somebody(&self) -> bool {
         matches!(self, Self::Source(error) if error.needs_somebody())
@@ -125,7 +131,7 @@ impl Failure {
     pub fn hint_for_build(&self, purpose: Purpose) -> Option<&'static str> {
         match (self, purpose) {
             (Self::PoisonEvent { fault, .. }, _) if !fault.is_by_a_limit() => Some(
-                "mend the projection and put the new module into the modules folder: it is built instead. Or let builds set such events aside: [projection.NAME] on_poison_building = \"hold\" or \"skip\"; then restart the host, and `foldline rebuild NAME` (or `verify`) again. A build also comes upon events that were discarded",
+                "mend the projection and put the new module into the modules folder: it is built instead. Or let builds set such events aside: [projection.NAME] on_poison_building = \"hold\" or \"skip\"; then restart the host, and `foldline rebuild NAME` (or `verify`) again",
             ),
             (Self::Source(SourceError::EventsLost { .. }), Purpose::Promote) => Some(
                 "restore the stream's history, or build it without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always",

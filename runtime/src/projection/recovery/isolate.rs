@@ -7,7 +7,7 @@ use super::super::poison::OnPoison;
 use super::held::held_event;
 use super::{Failure, Fold};
 use crate::batch::Batch;
-use crate::event::Sequence;
+use crate::event::{EventRef, Sequence};
 use crate::guest::GuestFault;
 use crate::guest::instance::Evidence;
 use crate::store::dead_letters::{
@@ -177,10 +177,13 @@ impl Fold {
         let is_being_built = self.rules.poison.is_being_built();
         let strategy = self.rules.poison.strategy(is_being_built, &definition.key);
         let held = held_event(event, 0, &definition.key);
+        let reference = held.event.reference();
+        if self.rules.poison.was_discarded(&reference)? {
+            return self.pass_over(event, &reference, &suspect.fault);
+        }
         if strategy == OnPoison::Fail {
             return Err(Failure::PoisonEvent {
-                sequence: held.event.sequence,
-                subject: held.event.subject,
+                event: reference,
                 fault: Box::new(suspect.fault),
                 is_being_built,
             });
@@ -209,6 +212,29 @@ impl Fold {
         self.commit()?;
         self.progress.set_aside(self.held.counts());
         Ok(())
+    }
+
+    /// An event that was given up, of this read model or an earlier one, fails here, too.
+    fn pass_over(
+        &mut self,
+        batch: &Batch,
+        event: &EventRef,
+        fault: &GuestFault,
+    ) -> Result<(), Failure> {
+        self.say_passed_over(event, fault);
+        self.folded(batch);
+        self.commit()
+    }
+
+    /// For those who wonder why an event is not in the rows.
+    pub(super) fn say_passed_over(&self, event: &EventRef, fault: &GuestFault) {
+        tracing::warn!(
+            projection = self.instance.module().definition.name,
+            sequence = event.sequence,
+            subject = event.subject,
+            "event {} was discarded before, and is passed over where it fails: {fault}",
+            event.sequence
+        );
     }
 
     /// Records a dead letter, or another attempt at it, with the next commit.

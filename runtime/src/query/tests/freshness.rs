@@ -38,6 +38,7 @@ async fn a_sequence_not_reached_in_time_is_answered_with_the_current_one() {
         status.last_error = Some(Problem {
             code: "unreachable".into(),
             lost: None,
+            event: None,
             error: "NATS does not answer".into(),
             hint: Some("start it".into()),
             at: String::new(),

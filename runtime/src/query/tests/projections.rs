@@ -15,6 +15,7 @@ fn problem(error: &str) -> Problem {
     Problem {
         code: "a_code".into(),
         lost: None,
+        event: None,
         error: error.into(),
         hint: Some("do this".into()),
         at: "2026-01-01T00:00:00Z".into(),
