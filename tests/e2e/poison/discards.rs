@@ -126,3 +126,38 @@ fn an_event_that_stops_a_new_version_is_given_up_and_the_version_built_again() {
     assert_eq!(status["version"], 2, "{status}");
     assert_eq!(status["dead_letters"], 0, "{status}");
 }
+
+/// A module that fails on more than the one before holds an event of which that one had given up a later one.
+#[test]
+fn what_was_discarded_is_passed_over_also_where_it_was_held_behind_another_event() {
+    let settings = "promote = \"manual\"\non_poison_building = \"hold\"\n";
+    let (_nats, stream, host) = start(&format!("[projection.scribe]\n{settings}"));
+    host.drop_module("scribe.wasm", &module("scribe-mended"));
+    host.wait_status("scribe", "runs the mended module", |status| {
+        status["reloads"] == 1
+    });
+    let history = [
+        event("a", "reject this"),
+        event("a", "hopeless"),
+        event("a", "3"),
+    ];
+    host.wait_applied("scribe", stream.publish(&history));
+    wait_set_aside(&host, 1, 1);
+    done(&host, &["dead-letters", "discard", "scribe", "2"]);
+    host.drop_module("scribe.wasm", &module("scribe"));
+    host.wait_status("scribe", "runs the first module", |status| {
+        status["reloads"] == 2
+    });
+
+    done(&host, &["rebuild", "scribe", "--wait"]);
+    let held = &host.status("scribe")["generations"][1];
+    assert_eq!(held["dead_letters"], 1, "{held}");
+    let discard = ["discard", "scribe", "1", "--generation", "2"];
+    done(&host, &[&["dead-letters"], &discard[..]].concat());
+    let built = &host.status("scribe")["generations"][1];
+    assert_eq!(built["dead_letters"], 0, "{built}");
+    done(&host, &["promote", "scribe"]);
+    wait_set_aside(&host, 0, 0);
+    let applied = numbered(&history).filter(|(sequence, _)| *sequence == 3);
+    assert_notes(&host, "the last one alone", &notes(applied));
+}
