@@ -1,5 +1,7 @@
 //! Files that are no projection modules: each is refused with one clear error, and nothing else notices.
 
+use std::process::Command;
+
 use foldline_tests::guests::module;
 use foldline_tests::host::{Host, foldline};
 use foldline_tests::nats::NatsServer;
@@ -322,18 +324,52 @@ fn a_stop_does_not_wait_for_the_compiler_of_a_plan() {
     let file = file.display().to_string();
     let address = host.address().to_owned();
     let plans = std::thread::spawn(move || foldline(&["plan", &file, "--host", &address]));
-    wait_until("the compiler runs", || has_child(host.pid()).then_some(()));
+    wait_until("the compiler runs", || children(host.pid()).pop());
     assert!(host.end_with("TERM").success(), "{}", host.log());
     let planned = plans.join().expect("it ends");
     planned.assert_explains(1, &["the host is stopping"]);
 }
 
-/// Whether a thread of this process has started another one that still runs.
-fn has_child(pid: u32) -> bool {
+/// As the system does it where no memory is left.
+#[test]
+fn a_compiler_that_is_killed_takes_nothing_with_it_and_is_started_again_when_the_file_is_copied_again()
+ {
+    let nats = NatsServer::start();
+    let stream = Stream::of_orders(&nats.url());
+    let host = Host::start(&nats.url(), &["ledger"]);
+    host.wait_state("ledger", "live");
+    let (open, close) = ("loop ", "i32.const 0 br_if 0 end ");
+    let nested = only(&[open.repeat(3_000), close.repeat(3_000)].concat());
+    for _ in 0..2 {
+        host.drop_module("nested.wasm", &nested);
+        let compiler = wait_until("the compiler runs", || children(host.pid()).pop());
+        kill(compiler);
+        wait_until("the compiler has ended", || {
+            children(host.pid()).is_empty().then_some(())
+        });
+        let refused = wait_until("the refusal is shown", || host.refused("nested.wasm"));
+        let refused = refused.to_string();
+        for part in ["did not come to its end", "copy the file again"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+    }
+    host.wait_applied("ledger", stream.publish(&Orders::new(1).events(500)));
+    host.drop_module("nested.wasm", &module("order-summary"));
+    host.wait_state("order-summary", "live");
+}
+
+fn kill(process: u32) {
+    let process = process.to_string();
+    let killed = Command::new("kill").args(["-KILL", &process]).status();
+    assert!(killed.is_ok_and(|killed| killed.success()));
+}
+
+/// The processes that threads of this one have started and that still run.
+fn children(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let mut threads = threads.into_iter().flatten().flatten();
-    threads.any(|thread| {
-        let children = std::fs::read_to_string(thread.path().join("children"));
-        children.is_ok_and(|children| !children.is_empty())
-    })
+    let threads = threads.into_iter().flatten().flatten();
+    let children = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")));
+    let children: Vec<_> = children.flatten().collect();
+    let pids = children.iter().flat_map(|pids| pids.split_whitespace());
+    pids.filter_map(|pid| pid.parse().ok()).collect()
 }
