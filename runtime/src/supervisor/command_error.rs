@@ -182,6 +182,8 @@ pub enum CommandError {
         name: String,
         /// As asked for.
         sequence: u64,
+        /// Number of another generation that has stopped at this event.
+        stopped: Option<u32>,
     },
     /// It was passed over, and the dead letter holds only a part of it.
     #[error(
@@ -278,8 +280,18 @@ impl CommandError {
             Self::NoGeneration { name, .. } => {
                 return format!("`foldline status {name}` shows those there are");
             }
+            Self::NoDeadLetter {
+                stopped: Some(number),
+                ..
+            } => {
+                return format!(
+                    "generation {number} has stopped at it: add `--generation {number}`"
+                );
+            }
             Self::NoDeadLetter { name, .. } => {
-                return format!("`foldline dead-letters list {name}` shows those there are");
+                return format!(
+                    "`foldline dead-letters list {name}` shows those there are, with --discarded those that were given up"
+                );
             }
             Self::CutOff { .. } => {
                 "`foldline rebuild` applies it in its place; [recovery] dead_letter_kib says how much is kept"

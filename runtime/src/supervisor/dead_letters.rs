@@ -36,7 +36,16 @@ impl Supervisor {
                 let outcome = self.discard_what_stops(name, hosted, &event);
                 answer(Some(reply), outcome);
             }
-            _ => settle(name, &hosted.requests, asked, self.requests_of(name), reply),
+            _ => {
+                let all = Others {
+                    requests: self.requests_of(name),
+                    stopped: match asked.1 {
+                        Action::Discard => self.stopped_at(name, asked.0),
+                        Action::Retry => None,
+                    },
+                };
+                settle(name, &hosted.requests, asked, all, reply);
+            }
         }
     }
 
@@ -68,22 +77,17 @@ impl Supervisor {
         let catalog = Arc::clone(&self.ground.shared.catalog);
         Discards::new(catalog, name).add(event)?;
         self.requests_of(name).iter().for_each(Requests::wake);
-        let (record, sequence) = (&hosted.record, event.sequence);
-        let then = match (record.state, record.purpose) {
-            (GenerationState::Failed, Purpose::Promote) => {
-                format!(
-                    "`foldline rebuild {name}` builds version {} again",
-                    record.version
-                )
-            }
-            (GenerationState::Failed, Purpose::Verify) => {
-                format!("`foldline verify {name}` builds it again")
-            }
-            _ => format!("generation {} goes on behind it", record.number),
-        };
+        let (sequence, then) = (event.sequence, hosted.behind_it());
         tracing::warn!(projection = name, sequence, "event {sequence} is given up");
         let message = format!("event {sequence} of {name} is given up: {then}");
-        Ok(Outcome::said(message, Some(record.number)))
+        Ok(Outcome::said(message, Some(hosted.record.number)))
+    }
+
+    /// Number of a generation that has stopped at this event, and what becomes of it when that is given up.
+    fn stopped_at(&self, name: &str, sequence: Sequence) -> Option<(u32, String)> {
+        let mut generations = self.projections.get(name)?.generations.iter();
+        let stopped = generations.find(|hosted| hosted.stands_before(sequence).is_some());
+        stopped.map(|hosted| (hosted.record.number, hosted.behind_it()))
     }
 
     /// Where the generations of a projection are asked.
@@ -106,6 +110,23 @@ impl Supervisor {
 }
 
 impl Hosted {
+    /// What becomes of one that has stopped at an event, when that is given up.
+    fn behind_it(&self) -> String {
+        let (record, name) = (&self.record, &self.record.definition.name);
+        match (record.state, record.purpose) {
+            (GenerationState::Failed, Purpose::Promote) => {
+                format!(
+                    "`foldline rebuild {name}` builds version {} again",
+                    record.version
+                )
+            }
+            (GenerationState::Failed, Purpose::Verify) => {
+                format!("`foldline verify {name}` builds it again")
+            }
+            _ => format!("generation {} goes on behind it", record.number),
+        }
+    }
+
     /// The event of this sequence, if that is why it does not go on.
     fn stands_before(&self, sequence: Sequence) -> Option<EventRef> {
         let status = self.progress.subscribe();
@@ -115,12 +136,20 @@ impl Hosted {
     }
 }
 
+/// What must be known of a projection's generations while one of them is asked.
+struct Others {
+    /// Where all of them are asked.
+    requests: Vec<Requests>,
+    /// Number of one that has stopped at the event, and what becomes of it when that is given up.
+    stopped: Option<(u32, String)>,
+}
+
 /// Has the loop of a generation do it; what stands before the same event in the other ones goes on then.
 fn settle(
     name: &str,
     requests: &Requests,
     (sequence, action): Asked,
-    all: Vec<Requests>,
+    others: Others,
     mut reply: Reply,
 ) {
     let settled = requests.ask(sequence, action);
@@ -131,22 +160,40 @@ fn settle(
             () = reply.closed() => return,
             settled = tokio::time::timeout(ANSWER_WAIT, settled) => settled,
         };
-        let outcome = match settled {
+        let mut outcome = match settled {
             Ok(Ok(Ok(settled))) => Ok(outcome(&name, sequence, action, settled)),
-            Ok(Ok(Err(refused))) => Err(refusal(name, sequence, refused)),
+            Ok(Ok(Err(refused))) => Err(refusal(
+                name,
+                sequence,
+                refused,
+                others.stopped.as_ref().map(|(number, _)| *number),
+            )),
             // The run ended in between, or none could begin.
             Ok(Err(_)) | Err(_) => Err(CommandError::NotNow { name, sequence }),
         };
-        if outcome.is_ok() && action == Action::Discard {
-            all.iter().for_each(Requests::wake);
+        if let (Ok(outcome), Action::Discard) = (&mut outcome, action) {
+            others.requests.iter().for_each(Requests::wake);
+            if let Some((_, then)) = others.stopped {
+                outcome.message.push_str("; ");
+                outcome.message.push_str(&then);
+            }
         }
         answer(Some(reply), outcome);
     });
 }
 
-fn refusal(name: String, sequence: Sequence, refused: NotSettled) -> CommandError {
+fn refusal(
+    name: String,
+    sequence: Sequence,
+    refused: NotSettled,
+    stopped: Option<u32>,
+) -> CommandError {
     match refused {
-        NotSettled::NoDeadLetter => CommandError::NoDeadLetter { name, sequence },
+        NotSettled::NoDeadLetter => CommandError::NoDeadLetter {
+            name,
+            sequence,
+            stopped,
+        },
         NotSettled::CutOff => CommandError::CutOff { name, sequence },
         NotSettled::Busy => CommandError::NotNow { name, sequence },
     }

@@ -32,19 +32,30 @@ fn a_rebuild_passes_over_what_was_discarded_and_applies_what_was_held_behind_it(
     let last = stream.publish(&history);
     host.wait_applied("scribe", last);
     wait_set_aside(&host, 2, 2);
-    done(&host, &["dead-letters", "discard", "scribe", "2"]);
+    // A build stops at what it cannot apply, unless that was given up.
+    let rebuilt = host.cli(&["rebuild", "scribe", "--wait"]);
+    rebuilt.assert_explains(
+        1,
+        &["event 2", "dead-letters discard scribe 2 --generation 2"],
+    );
+    let given_up = done(&host, &["dead-letters", "discard", "scribe", "2"]);
+    assert!(
+        given_up.contains("`foldline rebuild scribe` builds version 1 again"),
+        "{given_up}"
+    );
     done(&host, &["dead-letters", "discard", "scribe", "4"]);
     wait_set_aside(&host, 0, 0);
+    let again = host.cli(&["dead-letters", "discard", "scribe", "4"]);
+    again.assert_explains(1, &["no dead letter 4", "--discarded"]);
     host.restart();
     host.wait_applied("scribe", last);
 
-    // A build stops at what it cannot apply, unless that was given up.
     done(&host, &["rebuild", "scribe", "--wait"]);
     let status = host.status("scribe");
     let live = live_generation(&status);
     assert_eq!(
         live.map(|live| &live["number"]),
-        Some(&json!(2)),
+        Some(&json!(3)),
         "{status}"
     );
     wait_set_aside(&host, 0, 0);
@@ -114,6 +125,14 @@ fn an_event_that_stops_a_new_version_is_given_up_and_the_version_built_again() {
     let discard = format!("foldline dead-letters discard order-summary {poison} --generation 2");
     let hint = status["generations"][1]["last_error"]["hint"].to_string();
     assert!(hint.contains(&discard), "{status}");
+
+    let of_live = host.cli(&[
+        "dead-letters",
+        "discard",
+        "order-summary",
+        &poison.to_string(),
+    ]);
+    of_live.assert_explains(1, &["no dead letter", "add `--generation 2`"]);
 
     let arguments: Vec<_> = discard.split(' ').skip(1).collect();
     let given_up = done(&host, &arguments);
