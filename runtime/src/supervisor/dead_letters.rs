@@ -31,10 +31,16 @@ impl Supervisor {
             Ok(hosted) => hosted,
             Err(error) => return answer(Some(reply), Err(error)),
         };
+        let is_over = hosted.record.state == GenerationState::Failed;
         match (hosted.stands_before(asked.0), asked.1) {
             (Some(event), Action::Discard) => {
                 let outcome = self.discard_what_stops(name, hosted, &event);
                 answer(Some(reply), outcome);
+            }
+            // Nobody would take it up.
+            _ if is_over => {
+                let (name, sequence) = (name.to_owned(), asked.0);
+                answer(Some(reply), Err(CommandError::NotNow { name, sequence }));
             }
             _ => {
                 let all = Others {

@@ -10,6 +10,10 @@ use crate::event::Sequence;
 use crate::projection::{Problem, State, Status, StreamPlace, named};
 use crate::source::position::OnLostEvents;
 use crate::store::{DAMAGED, MISSING, WRONG};
+use crate::telemetry;
+
+/// What is known of a read model whose place is one in another stream.
+const OF_ANOTHER_STREAM: &str = "it is of another stream";
 
 /// What is wrong with a stream so that only a rebuild helps, unless it is restored.
 const OF_THE_STREAM: [&str; 4] = [
@@ -28,6 +32,18 @@ fn problem<'a>(status: &'a Status, codes: &[&str]) -> Option<&'a Problem> {
 /// Why its file cannot be read as a whole, if so: nobody can say how far it has come.
 pub(super) fn broken(status: &Status) -> Option<&Problem> {
     problem(status, &[DAMAGED, MISSING, WRONG])
+}
+
+/// That it is of another stream, where the server has gone away since that was found.
+fn elsewhere(status: &Status) -> Option<Problem> {
+    (status.place == StreamPlace::Elsewhere).then(|| Problem {
+        code: "stream_replaced".into(),
+        error: OF_ANOTHER_STREAM.into(),
+        hint: None,
+        lost: None,
+        event: None,
+        at: telemetry::now(),
+    })
 }
 
 /// The live generation, as something that another one is to reach before it takes its place.
@@ -123,11 +139,11 @@ impl Hosted {
     pub(super) fn incident(&self) -> Option<Incident> {
         let status = self.progress.subscribe();
         let status = status.borrow();
-        let problem = broken(&status).or(problem(&status, &OF_THE_STREAM))?;
+        let found = broken(&status).or(problem(&status, &OF_THE_STREAM));
         Some(Incident {
             generation: self.record.number,
             checkpoint: status.checkpoint,
-            problem: problem.clone(),
+            problem: found.cloned().or_else(|| elsewhere(&status))?,
         })
     }
 
@@ -138,12 +154,8 @@ impl Hosted {
         let missing = problem(&status, &["stream_missing"]);
         let found = problem(&status, &OF_THE_STREAM).or(missing);
         // What is in the way now may be that the server is away.
-        let elsewhere = || {
-            (status.place == StreamPlace::Elsewhere).then(|| "it is of another stream".to_owned())
-        };
-        found
-            .map(|problem| problem.error.clone())
-            .or_else(elsewhere)
+        let found = found.cloned().or_else(|| elsewhere(&status));
+        found.map(|problem| problem.error)
     }
 
     /// That its file can be read.

@@ -135,6 +135,16 @@ fn an_event_that_stops_a_new_version_is_given_up_and_the_version_built_again() {
     of_live.assert_explains(1, &["no dead letter", "add `--generation 2`"]);
 
     let arguments: Vec<_> = discard.split(' ').skip(1).collect();
+    let wrong = [
+        "dead-letters",
+        "discard",
+        "order-summary",
+        "1",
+        "--generation",
+        "2",
+    ];
+    host.cli(&wrong)
+        .assert_explains(1, &["cannot be settled now", "foldline status"]);
     let given_up = done(&host, &arguments);
     assert!(
         given_up.contains("`foldline rebuild order-summary` builds version 2"),

@@ -170,6 +170,40 @@ fn an_operator_builds_a_halted_projection_again_from_the_stream_as_it_is_now() {
     assert_built_from_what_is_left(&host, 1_000);
 }
 
+#[test]
+fn what_is_known_of_the_stream_outlives_a_server_that_is_away_when_an_operator_builds_again() {
+    let (mut nats, stream, mut host) = super::at_500();
+    host.kill();
+    stream.delete();
+    let other = Stream::of_orders(&nats.url());
+    other.publish(&Orders::new(2).events(100));
+    host.restart();
+    assert_halted(&host, "stream_went_back", "ends at 100", "foldline rebuild");
+    nats.kill();
+    // Whoever looks again comes upon the server that is away.
+    for word in ["pause", "resume"] {
+        let done = host.cli(&[word, "ledger"]);
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    host.wait_status("ledger", "has lost its server", |status| {
+        let code = &status["last_error"]["code"];
+        code == "unreachable" || code == "interrupted"
+    });
+    let rebuilt = host.cli(&["rebuild", "ledger"]);
+    assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
+    nats.restart();
+    let status = host.wait_status("ledger", "was built again", |status| {
+        status["status"] == "live" && generation(status, 2)["state"] == "live"
+    });
+    assert_eq!(
+        generation(&status, 2)["incident"]["code"],
+        "stream_replaced",
+        "{status}"
+    );
+    let last = other.publish(&Orders::new(3).events(100));
+    assert_each_event_once_in_order(&host, last);
+}
+
 /// A host whose stream is gone, and that has begun to build its read model again before anybody knew what comes instead:
 /// another stream of 100 events.
 fn building_before_the_stream_was_replaced(settings: &str) -> (NatsServer, Stream, Host) {
