@@ -161,7 +161,7 @@ impl CatalogError {
         match self {
             Self::Damaged { .. } => {
                 "put it back from a backup, or move it away with the files named like it (-wal, -shm): the read models are \
-                 then taken over as they are; pauses and what was being built are forgotten"
+                 then taken over as they are; pauses, discards and what was being built are forgotten"
             }
             Self::Gone { .. } => {
                 "let the host's user write to the data folder; it is tried again each second, and what the host knows is \

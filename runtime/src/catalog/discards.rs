@@ -54,7 +54,11 @@ impl Discards {
 }
 
 impl Catalog {
-    fn discard(&self, projection: &str, event: &EventRef) -> Result<(), CatalogError> {
+    /// An event of a projection is given up.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn discard(&self, projection: &str, event: &EventRef) -> Result<(), CatalogError> {
         self.write(|transaction| {
             let sql =
                 "INSERT OR REPLACE INTO discards (projection, sequence, time, subject, discarded)
@@ -74,7 +78,8 @@ impl Catalog {
         })
     }
 
-    /// The first events behind `after` that were given up, at most `limit`, in the order of their sequences.
+    /// The first events behind `after` that were given up, at most `limit`, in the order of their sequences; more where
+    /// the last of them shares its sequence with events of other streams.
     ///
     /// # Errors
     /// If the catalog cannot be read.
@@ -89,7 +94,10 @@ impl Catalog {
         self.read(|connection| {
             let mut select = connection.prepare(
                 "SELECT sequence, time, subject, discarded FROM discards
-                 WHERE projection = ? AND sequence > ? ORDER BY sequence, time LIMIT ?",
+                 WHERE projection = ?1 AND sequence > ?2 AND sequence <= (
+                   SELECT max(sequence) FROM (SELECT sequence FROM discards
+                   WHERE projection = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3))
+                 ORDER BY sequence, time",
             )?;
             let found = select.query_map(params![projection, after, limit], discard)?;
             found.collect()
@@ -152,6 +160,10 @@ mod tests {
         assert_eq!(listed(0, 9), [given_up.clone(), later.clone()]);
         assert_eq!(listed(0, 1), std::slice::from_ref(&given_up));
         assert_eq!(listed(5, 9), [later]);
+        // A page ends behind all events of its last sequence.
+        let of_another_stream = event(5, "2026-02-01T00:00:00Z");
+        orders.add(&of_another_stream).unwrap();
+        assert_eq!(listed(0, 1), [given_up.clone(), of_another_stream]);
         catalog.remove("orders").unwrap();
         assert!(!orders.has(&given_up).unwrap());
     }

@@ -116,7 +116,7 @@ fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
     let mut rows = table(["SEQUENCE", "SUBJECT", "KEY", "STATE", "ATTEMPTS", "ERROR"]);
     for letter in letters {
         rows.add_row([
-            grouped(letter.sequence),
+            letter.sequence.to_string(),
             printable(&letter.subject),
             printable(letter.key.as_deref().unwrap_or("-")),
             state(&letter).to_owned(),
@@ -141,7 +141,7 @@ fn show_discarded(common: &operate::Arguments) -> Result<(), CliError> {
     }
     let mut rows = table(["SEQUENCE", "SUBJECT", "STORED", "DISCARDED"]);
     for Discard { event, discarded } in discards {
-        let sequence = grouped(event.sequence);
+        let sequence = event.sequence.to_string();
         let texts = [event.subject, event.time, discarded].map(|text| printable(&text));
         rows.add_row([sequence].into_iter().chain(texts));
     }
@@ -199,7 +199,7 @@ fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
         false => "skipped".to_owned(),
     };
     for (name, value) in [
-        ("event", grouped(summary.sequence)),
+        ("event", summary.sequence.to_string()),
         ("time", summary.time.clone()),
         ("subject", summary.subject.clone()),
         ("key", summary.key.clone().unwrap_or_else(|| "-".into())),

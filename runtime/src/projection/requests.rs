@@ -52,6 +52,8 @@ pub enum Settled {
 pub enum NotSettled {
     /// No event of this sequence is set aside: there never was a dead letter, or it is settled.
     NoDeadLetter,
+    /// The event was not come to yet.
+    NotReached,
     /// The event was passed over and is too large to be kept as a whole.
     CutOff,
     /// Too many requests wait already.
@@ -69,10 +71,18 @@ pub struct Request {
     pub reply: oneshot::Sender<Result<Settled, NotSettled>>,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    /// With their numbers.
+    requests: VecDeque<(u64, Request)>,
+    /// Requests that there ever were.
+    asked: u64,
+}
+
 /// The requests of one generation. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
-    waiting: Arc<Mutex<VecDeque<Request>>>,
+    waiting: Arc<Mutex<Waiting>>,
     arrived: Arc<Notify>,
 }
 
@@ -85,16 +95,19 @@ impl Requests {
     ) -> oneshot::Receiver<Result<Settled, NotSettled>> {
         let (reply, answer) = oneshot::channel();
         let mut waiting = self.lock();
-        if waiting.len() >= REQUESTS_MAX {
+        if waiting.requests.len() >= REQUESTS_MAX {
             // The receiver is here, so it is heard.
             let _heard = reply.send(Err(NotSettled::Busy));
             return answer;
         }
-        waiting.push_back(Request {
+        let request = Request {
             sequence,
             action,
             reply,
-        });
+        };
+        waiting.asked += 1;
+        let number = waiting.asked;
+        waiting.requests.push_back((number, request));
         drop(waiting);
         self.arrived.notify_one();
         answer
@@ -118,12 +131,24 @@ impl Requests {
     /// The next request whose asker still waits.
     fn take(&self) -> Option<Request> {
         let mut waiting = self.lock();
-        while let Some(request) = waiting.pop_front() {
+        while let Some((_, request)) = waiting.requests.pop_front() {
             if !request.reply.is_closed() {
                 return Some(request);
             }
         }
         None
+    }
+
+    /// How many there were so far, for [`Self::give_up`].
+    pub fn asked_so_far(&self) -> u64 {
+        self.lock().asked
+    }
+
+    /// The first so many are answered by nobody any more: the run that would have taken them up first of all did not come
+    /// to that.
+    pub fn give_up(&self, first: u64) {
+        let mut waiting = self.lock();
+        waiting.requests.retain(|(number, _)| *number > first);
     }
 
     /// Waits until somebody asks. A request that waits already does not count: the attempt that it caused has failed.
@@ -147,12 +172,14 @@ impl Requests {
 
     fn any(&self) -> bool {
         let mut waiting = self.lock();
-        waiting.retain(|request| !request.reply.is_closed());
-        !waiting.is_empty()
+        waiting
+            .requests
+            .retain(|(_, request)| !request.reply.is_closed());
+        !waiting.requests.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Request>> {
-        // Each change is one push or pop.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Each change is one push or pop, and a number that only counts.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

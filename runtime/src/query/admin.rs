@@ -143,7 +143,8 @@ pub(super) async fn unknown_route(uri: Uri) -> HttpProblem {
     HttpProblem::not_found(format!("nothing is served at {}", uri.path())).hint(
         "there are /livez, /readyz, /v1/plan, /v1/projections, /v1/projections/{name}, \
          /v1/projections/{name}/{rebuild|promote|rollback|diff|verify|pause|resume|remove|accept}, \
-         /v1/projections/{name}/dead-letters, /v1/projections/{name}/dead-letters/{sequence}/{retry|discard}, \
+         /v1/projections/{name}/dead-letters, /v1/projections/{name}/dead-letters/{sequence}, \
+         /v1/projections/{name}/dead-letters/{sequence}/{retry|discard}, /v1/projections/{name}/discards, \
          /v1/read-models/{name}/{table} and /v1/read-models/{name}/{table}/{key}",
     )
 }

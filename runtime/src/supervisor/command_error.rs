@@ -185,6 +185,14 @@ pub enum CommandError {
         /// Number of another generation that has stopped at this event.
         stopped: Option<u32>,
     },
+    /// No event of this sequence was applied yet, nor set aside.
+    #[error("projection {name} has no dead letter {sequence}: it has not come to that event yet")]
+    NotReached {
+        /// The projection.
+        name: String,
+        /// As asked for.
+        sequence: u64,
+    },
     /// It was passed over, and the dead letter holds only a part of it.
     #[error(
         "event {sequence} of {name} is too large to be kept as a whole, so it cannot be tried again"
@@ -296,8 +304,15 @@ impl CommandError {
             Self::CutOff { .. } => {
                 "`foldline rebuild` applies it in its place; [recovery] dead_letter_kib says how much is kept"
             }
-            Self::NotNow { .. } => {
-                "see `foldline status` for what is in the way, and `foldline dead-letters list` for what is left"
+            Self::NotReached { name, .. } => {
+                return format!(
+                    "`foldline status {name}` shows where it is, and at which event it stops"
+                );
+            }
+            Self::NotNow { name, .. } => {
+                return format!(
+                    "see `foldline status {name}` for what is in the way, and `foldline dead-letters list {name}` for what is left"
+                );
             }
             Self::Stopping => "try again when it runs",
         };

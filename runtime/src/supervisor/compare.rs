@@ -27,6 +27,9 @@ pub(super) const VERIFY_EXAMPLES: usize = 10;
 pub(super) struct Pair {
     live: One,
     other: One,
+    projection: String,
+    /// Events that were given up, which either may lack.
+    discarded: usize,
     /// One of [`COMPARISONS_MAX`].
     _permit: OwnedSemaphorePermit,
 }
@@ -53,6 +56,13 @@ impl Supervisor {
             _permit: permit.map_err(|_| CommandError::Comparing)?,
             live: self.snapshot(live)?,
             other: self.snapshot(other)?,
+            projection: name.to_owned(),
+            discarded: self
+                .ground
+                .shared
+                .catalog
+                .discards(name, 0, usize::MAX)?
+                .len(),
         };
         let (at, to) = (
             pair.other.snapshot.sequence(),
@@ -183,7 +193,18 @@ impl Pair {
             }
         }
         let rows = "their events are not in its rows, so rows may differ for that reason alone";
-        Ok((!found.is_empty()).then(|| format!("{}: {rows}", found.join(", "))))
+        let mut said = Vec::new();
+        if !found.is_empty() {
+            said.push(format!("{}: {rows}", found.join(", ")));
+        }
+        if self.discarded > 0 {
+            said.push(format!(
+                "discarded events: {}, which are in the rows of neither, or of the one whose module applies them (`foldline \
+                 dead-letters list {} --discarded`)",
+                self.discarded, self.projection
+            ));
+        }
+        Ok((!said.is_empty()).then(|| said.join("; ")))
     }
 }
 

@@ -44,13 +44,13 @@ impl Supervisor {
             }
             _ => {
                 let all = Others {
-                    requests: self.requests_of(name),
+                    requests: self.standing_before(name, asked.0),
                     stopped: match asked.1 {
                         Action::Discard => self.stopped_at(name, asked.0),
                         Action::Retry => None,
                     },
                 };
-                settle(name, &hosted.requests, asked, all, reply);
+                settle(hosted, asked, all, reply);
             }
         }
     }
@@ -82,7 +82,8 @@ impl Supervisor {
     ) -> Result<Outcome, CommandError> {
         let catalog = Arc::clone(&self.ground.shared.catalog);
         Discards::new(catalog, name).add(event)?;
-        self.requests_of(name).iter().for_each(Requests::wake);
+        let standing = self.standing_before(name, event.sequence);
+        standing.iter().for_each(Requests::wake);
         let (sequence, then) = (event.sequence, hosted.behind_it());
         tracing::warn!(projection = name, sequence, "event {sequence} is given up");
         let message = format!("event {sequence} of {name} is given up: {then}");
@@ -96,11 +97,12 @@ impl Supervisor {
         stopped.map(|hosted| (hosted.record.number, hosted.behind_it()))
     }
 
-    /// Where the generations of a projection are asked.
-    fn requests_of(&self, name: &str) -> Vec<Requests> {
+    /// Where the generations are asked that have stopped at this event.
+    fn standing_before(&self, name: &str, sequence: Sequence) -> Vec<Requests> {
         let generations = self.projections.get(name).map(|found| &found.generations);
         let generations = generations.into_iter().flatten();
-        generations.map(|hosted| hosted.requests.clone()).collect()
+        let standing = generations.filter(|hosted| hosted.stands_before(sequence).is_some());
+        standing.map(|hosted| hosted.requests.clone()).collect()
     }
 
     /// The first events behind `after` that were given up.
@@ -121,68 +123,65 @@ impl Hosted {
         let (record, name) = (&self.record, &self.record.definition.name);
         match (record.state, record.purpose) {
             (GenerationState::Failed, Purpose::Promote) => {
-                format!(
-                    "`foldline rebuild {name}` builds version {} again",
-                    record.version
-                )
+                let from = record.started_from;
+                let from = from.map_or_else(String::new, |from| format!(" --from {from}"));
+                format!("`foldline rebuild {name}{from}` builds again")
             }
             (GenerationState::Failed, Purpose::Verify) => {
                 format!("`foldline verify {name}` builds it again")
             }
-            _ => format!("generation {} goes on behind it", record.number),
+            _ => format!("generation {} is tried again", record.number),
         }
     }
 
-    /// The event of this sequence, if that is why it does not go on.
+    /// The event of this sequence, if that has stopped it and was not passed since: also while it tries again.
     fn stands_before(&self, sequence: Sequence) -> Option<EventRef> {
         let status = self.progress.subscribe();
         let status = status.borrow();
-        let event = status.obstacle()?.event.as_ref();
-        event.filter(|event| event.sequence == sequence).cloned()
+        let event = status.last_error.as_ref()?.event.as_ref();
+        let event = event.filter(|event| event.sequence == sequence);
+        event.filter(|_| sequence > status.checkpoint).cloned()
     }
 }
 
 /// What must be known of a projection's generations while one of them is asked.
 struct Others {
-    /// Where all of them are asked.
+    /// Where those are asked that have stopped at the event.
     requests: Vec<Requests>,
     /// Number of one that has stopped at the event, and what becomes of it when that is given up.
     stopped: Option<(u32, String)>,
 }
 
 /// Has the loop of a generation do it; what stands before the same event in the other ones goes on then.
-fn settle(
-    name: &str,
-    requests: &Requests,
-    (sequence, action): Asked,
-    others: Others,
-    mut reply: Reply,
-) {
-    let settled = requests.ask(sequence, action);
-    let name = name.to_owned();
+fn settle(hosted: &Hosted, (sequence, action): Asked, others: Others, mut reply: Reply) {
+    let settled = hosted.requests.ask(sequence, action);
+    let name = hosted.record.definition.name.clone();
     tokio::spawn(async move {
         let settled = tokio::select! {
+            biased;
+            settled = settled => settled.ok(),
             // Nobody waits any more: what has not begun is not begun.
-            () = reply.closed() => return,
-            settled = tokio::time::timeout(ANSWER_WAIT, settled) => settled,
+            () = reply.closed() => None,
+            () = tokio::time::sleep(ANSWER_WAIT) => None,
         };
+        if action == Action::Discard {
+            // Also where the answer was not waited for: the event may be given up all the same.
+            others.requests.iter().for_each(Requests::wake);
+        }
         let mut outcome = match settled {
-            Ok(Ok(Ok(settled))) => Ok(outcome(&name, sequence, action, settled)),
-            Ok(Ok(Err(refused))) => Err(refusal(
+            Some(Ok(settled)) => Ok(outcome(&name, sequence, action, settled)),
+            Some(Err(refused)) => Err(refusal(
                 name,
                 sequence,
                 refused,
                 others.stopped.as_ref().map(|(number, _)| *number),
             )),
             // The run ended in between, or none could begin.
-            Ok(Err(_)) | Err(_) => Err(CommandError::NotNow { name, sequence }),
+            None => Err(CommandError::NotNow { name, sequence }),
         };
-        if let (Ok(outcome), Action::Discard) = (&mut outcome, action) {
-            others.requests.iter().for_each(Requests::wake);
-            if let Some((_, then)) = others.stopped {
-                outcome.message.push_str("; ");
-                outcome.message.push_str(&then);
-            }
+        if let (Ok(outcome), Some((_, then))) = (&mut outcome, others.stopped) {
+            outcome.message.push_str("; ");
+            outcome.message.push_str(&then);
         }
         answer(Some(reply), outcome);
     });
@@ -200,6 +199,7 @@ fn refusal(
             sequence,
             stopped,
         },
+        NotSettled::NotReached => CommandError::NotReached { name, sequence },
         NotSettled::CutOff => CommandError::CutOff { name, sequence },
         NotSettled::Busy => CommandError::NotNow { name, sequence },
     }

@@ -131,10 +131,11 @@ impl Runner {
         }
         let mut backoff = Backoff::new(&self.shared.config);
         while !self.stop.is_cancelled() {
-            let started = Instant::now();
+            let (started, asked) = (Instant::now(), self.requests.asked_so_far());
             let Err(failure) = self.attempt().await else {
                 break;
             };
+            self.requests.give_up(asked);
             if started.elapsed() > STEADY {
                 backoff.reset();
             }
@@ -233,15 +234,12 @@ impl Runner {
     /// What stops at an event goes on when that is given up. A build has failed for good, and is begun again.
     fn or_discard(&self, event: &EventRef) -> String {
         let (name, number, sequence) = (&self.name, self.record.number, event.sequence);
-        let discard = format!("foldline dead-letters discard {name} {sequence}");
-        match (self.poison.is_being_built(), self.record.purpose) {
-            (false, _) => format!(". Or give this event up: `{discard}`"),
-            (true, Purpose::Promote) => format!(
-                ". Or give this event up: `{discard} --generation {number}`, then `foldline rebuild {name}`"
-            ),
-            (true, Purpose::Verify) => format!(
-                ". Or give this event up: `{discard} --generation {number}`, then `foldline verify {name}`"
-            ),
+        // Named also where it is live: another one may be by the time this is read.
+        let discard =
+            format!("`foldline dead-letters discard {name} {sequence} --generation {number}`");
+        match self.poison.is_being_built() {
+            false => format!(". Or give this event up: {discard}"),
+            true => format!(". Or give this event up: {discard}, which says how it is begun again"),
         }
     }
 

@@ -7,6 +7,7 @@ use foldline::catalog::{
     Catalog, GenerationRecord, GenerationState, NewGeneration, ProjectionRecord, Purpose,
 };
 use foldline::definition::Definition;
+use foldline::event::EventRef;
 use foldline::projection::Problem;
 use rusqlite::Connection;
 
@@ -26,10 +27,13 @@ pub(crate) struct State {
     retired: Vec<GenerationRecord>,
     to_delete: Vec<(String, u32, String)>,
     modules: Vec<bool>,
+    discards: Vec<EventRef>,
 }
 
 fn state(catalog: &Catalog) -> State {
+    let discards = catalog.discards(NAME, 0, 9).unwrap().into_iter();
     State {
+        discards: discards.map(|one| one.event).collect(),
         projections: catalog.projections().unwrap(),
         retired: catalog.retired(NAME).unwrap(),
         to_delete: catalog.files_to_delete().unwrap(),
@@ -82,10 +86,18 @@ fn failure() -> Problem {
     }
 }
 
+fn event() -> EventRef {
+    EventRef {
+        sequence: 12,
+        time: "2026-01-01T00:00:00Z".into(),
+        subject: "orders.o-1.OrderPlaced".into(),
+    }
+}
+
 type Work = fn(&Catalog);
 
 /// A projection from its first generation to its end: deployments, promotions, rollbacks.
-const LIFE: [Work; 24] = [
+const LIFE: [Work; 25] = [
     |catalog| catalog.set_module_file(NAME, "swept.wasm").unwrap(),
     |catalog| store(catalog, 1),
     |catalog| add(catalog, 1, GenerationState::Live),
@@ -110,6 +122,7 @@ const LIFE: [Work; 24] = [
     |catalog| add(catalog, 5, GenerationState::Building),
     |catalog| catalog.retire(NAME, 6).unwrap(),
     |catalog| catalog.decline(NAME, Some(&digest(5))).unwrap(),
+    |catalog| catalog.discard(NAME, &event()).unwrap(),
     |catalog| catalog.remove(NAME).unwrap(),
 ];
 

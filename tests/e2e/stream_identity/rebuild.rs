@@ -179,6 +179,9 @@ fn what_is_known_of_the_stream_outlives_a_server_that_is_away_when_an_operator_b
     other.publish(&Orders::new(2).events(100));
     host.restart();
     assert_halted(&host, "stream_went_back", "ends at 100", "foldline rebuild");
+    // What is not begun is answered at once: nobody settles anything of a read model that does not run.
+    let refused = host.cli(&["dead-letters", "discard", "ledger", "1"]);
+    refused.assert_explains(1, &["cannot be settled now", "foldline status ledger"]);
     nats.kill();
     // Whoever looks again comes upon the server that is away.
     for word in ["pause", "resume"] {

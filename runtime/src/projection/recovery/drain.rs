@@ -46,7 +46,11 @@ impl Fold {
     fn settle(mut self, sequence: Sequence, action: Action) -> Result<Answered, Failure> {
         self.commit()?;
         let Some(letter) = self.instance.session().dead_letter(sequence)? else {
-            return Ok((self, Err(NotSettled::NoDeadLetter)));
+            let refused = match sequence > self.checkpoint.sequence {
+                true => NotSettled::NotReached,
+                false => NotSettled::NoDeadLetter,
+            };
+            return Ok((self, Err(refused)));
         };
         match action {
             Action::Discard => self.discard(&letter),
@@ -146,10 +150,12 @@ impl Fold {
                         false => batch.len() / 2,
                     };
                     match place {
-                        0 if self.was_discarded(&events)? => {
+                        0 if self.is_given_up_elsewhere(&events, &fault)? => {
                             events.truncate(1);
-                            self.pass_over_held(key, events, &fault)?;
-                            believed = true;
+                            self.say_passed_over(&events[0].reference(), &fault);
+                            self.release(key, events);
+                            self.commit_again()?;
+                            (believed, limit) = (true, DRAIN_EVENTS);
                         }
                         0 => return self.failed_again(key, events, applied, &(fault, evidence)),
                         // So many events before it go through, or one of them is suspected next.
@@ -171,25 +177,13 @@ impl Fold {
     }
 
     /// Whether the first of the held events was given up in another read model. One that has a dead letter here is given
-    /// up here, or tried again.
-    fn was_discarded(&self, events: &[Event]) -> Result<bool, Failure> {
+    /// up here, or tried again; so is one that took too long once, which may pass.
+    fn is_given_up_elsewhere(&self, events: &[Event], fault: &GuestFault) -> Result<bool, Failure> {
         let first = events.first();
+        let first = first.filter(|_| !matches!(fault, GuestFault::Time { .. }));
         let unknown = first.filter(|event| self.held.letter(event.sequence).is_none());
         let discarded = unknown.map(|event| self.rules.poison.was_discarded(&event.reference()));
         Ok(discarded.transpose()?.unwrap_or(false))
-    }
-
-    fn pass_over_held(
-        &mut self,
-        key: &KeyBytes,
-        events: Vec<Event>,
-        fault: &GuestFault,
-    ) -> Result<(), Failure> {
-        for event in &events {
-            self.say_passed_over(&event.reference(), fault);
-        }
-        self.release(key, events);
-        self.commit_again()
     }
 
     /// The first of the held events fails: it has a dead letter from now on, or another attempt in it.

@@ -153,7 +153,7 @@ impl Failure {
                 "name the old stream again, or build the read model from the new one: `foldline rebuild NAME`"
             }
             Self::SetAsideFull { .. } => {
-                "mend the projection and put the new module into the modules folder, or retry or discard dead letters (`foldline dead-letters`), or raise the limit and restart the host"
+                "mend the projection and put the new module into the modules folder, or retry or discard dead letters (`foldline dead-letters list NAME`), or raise the limit and restart the host"
             }
             Self::PoisonEvent { fault, .. } | Self::Start(fault) => fault.hint(),
             Self::Panic(_) => "this is a bug of Foldline; the log has the details",

@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::event::{EventRef, Sequence};
 use crate::guest::GuestFault;
 use crate::guest::instance::Evidence;
+use crate::projection::named;
 use crate::store::dead_letters::{
     Attempt, DeadLetter, DeadLetterChange, HeldEvent, KeyBytes, LetterOutline,
 };
@@ -25,6 +26,11 @@ const LOG_LINE_BYTES_MAX: usize = 1_024;
 /// How often a lone event that takes too long is tried before it counts as poison, and how long after each failure: a
 /// machine that stood still takes time from a guest, too.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// What to do about an event that was set aside.
+const SET_ASIDE: &str = "see `foldline dead-letters list NAME`; a mended module applies what is held, and so does \
+                         `foldline dead-letters retry NAME` where a limit in the configuration was in the way and has been \
+                         raised";
 
 /// How soon a wait notices the stop signal.
 const NOTICE: Duration = Duration::from_millis(20);
@@ -252,8 +258,7 @@ impl Fold {
             projection = self.instance.module().definition.name,
             sequence = letter.sequence,
             subject = letter.subject,
-            hint = "see `foldline dead-letters`; a mended module applies what is held, and so does `foldline dead-letters retry` \
-                    where a limit in the configuration was in the way and has been raised",
+            hint = named(SET_ASIDE, &self.instance.module().definition.name),
             "event {} ({}) failed and {what}: {error}",
             letter.sequence,
             letter.subject,
