@@ -123,6 +123,7 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
             let (name, version) = (printable(&status.name), building.version);
             writeln!(out, "\n{name} version {version}: {}", progress(building))?;
         }
+        beside(status, out)?;
     }
     for module in &all.modules {
         let what = format!("{} {}", module.file, module.verdict);
@@ -159,6 +160,32 @@ fn projections(statuses: &[Status], out: &mut impl Write) -> io::Result<()> {
     for status in statuses {
         if let Some(last_error) = &status.last_error {
             problem(&status.name, last_error, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// What waits for somebody although the live generation goes on.
+fn beside(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    let name = printable(&status.name);
+    if (status.dead_letters, status.held_keys) != (0, 0) {
+        writeln!(
+            out,
+            "\n{name}: {} dead letters, {} held keys\n  hint: `foldline dead-letters list {name}`",
+            grouped(status.dead_letters),
+            grouped(status.held_keys)
+        )?;
+    }
+    for generation in &status.generations {
+        if let Some(last_error) = &generation.last_error
+            && generation.state != GenerationState::Live
+        {
+            let (number, state) = (generation.number, generation.state);
+            let error = printable(&last_error.error);
+            writeln!(
+                out,
+                "\n{name} generation {number} ({state}): {error}\n  hint: `foldline status {name}` says what to do"
+            )?;
         }
     }
     Ok(())

@@ -38,6 +38,13 @@ fn a_rebuild_passes_over_what_was_discarded_and_applies_what_was_held_behind_it(
         1,
         &["event 2", "dead-letters discard scribe 2 --generation 2"],
     );
+    let overview = done(&host, &["status"]);
+    for part in [
+        "scribe: 2 dead letters, 2 held keys",
+        "scribe generation 2 (failed): event 2",
+    ] {
+        assert!(overview.contains(part), "{overview}");
+    }
     let given_up = done(&host, &["dead-letters", "discard", "scribe", "2"]);
     assert!(
         given_up.contains("`foldline rebuild scribe` builds again"),
@@ -164,6 +171,7 @@ fn an_event_that_stops_a_new_version_is_given_up_and_the_version_built_again() {
 fn what_was_discarded_is_passed_over_also_where_it_was_held_behind_another_event() {
     let settings = "promote = \"manual\"\non_poison_building = \"hold\"\n";
     let (_nats, stream, host) = start(&format!("[projection.scribe]\n{settings}"));
+    host.wait_state("scribe", "live");
     host.drop_module("scribe.wasm", &module("scribe-mended"));
     host.wait_status("scribe", "runs the mended module", |status| {
         status["reloads"] == 1
