@@ -52,7 +52,8 @@ enum Command {
     Pause(operate::Arguments),
     /// End a pause.
     Resume(operate::Arguments),
-    /// Delete a projection's read models. Its module file must be gone from the modules folder.
+    /// Delete a projection's read models, and forget which of its events were discarded. Its module file must be gone
+    /// from the modules folder.
     Remove(operate::Remove),
     /// Let a projection go on although its stream has dropped events that it had not read.
     Accept(operate::Arguments),

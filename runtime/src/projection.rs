@@ -8,6 +8,7 @@ use crate::catalog::{GenerationRecord, GenerationState, Purpose};
 use crate::config::Promote;
 use crate::event::{EventRef, Sequence};
 use crate::source::LostEvents;
+use crate::store::dead_letters::Attempt;
 use crate::store::sqlite::compare::Difference;
 use crate::telemetry;
 use lag::{Behind, Trend, Waiting};
@@ -75,7 +76,7 @@ pub struct Problem {
     pub lost: Option<LostEvents>,
     /// The event that cannot be applied, where the code is `poison_event`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub event: Option<EventRef>,
+    pub event: Option<FailedEvent>,
     /// When, RFC 3339.
     pub at: String,
 }
@@ -92,6 +93,17 @@ impl Problem {
             at: telemetry::now(),
         }
     }
+}
+
+/// An event that cannot be applied, and how that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedEvent {
+    /// Which one.
+    #[serde(flatten)]
+    pub event: EventRef,
+    /// The attempts that failed, oldest first.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
 }
 
 /// Hints are written once for all projections: the `NAME` of a command in them stands for this one. That of a section,
@@ -158,6 +170,13 @@ impl Generation {
     /// What the catalog and the generation's own run say of it.
     pub fn of(record: &GenerationRecord, run: &Status) -> Self {
         let rate = run.events_per_second;
+        let status = match record.state {
+            // Its run has ended, which is not what matters.
+            GenerationState::Failed => State::Failed,
+            _ => run.status,
+        };
+        let reads = matches!(status, State::CatchingUp | State::Live);
+        let seconds_left = pace::seconds_left(run.lag, rate, run.arriving_per_second);
         Self {
             number: record.number,
             version: record.version,
@@ -165,17 +184,13 @@ impl Generation {
             state: record.state,
             verifies: record.purpose == Purpose::Verify,
             awaits_promotion: false,
-            status: match record.state {
-                // Its run has ended, which is not what matters.
-                GenerationState::Failed => State::Failed,
-                _ => run.status,
-            },
+            status,
             checkpoint: run.checkpoint,
             events_done: (run.checkpoint + 1).saturating_sub(record.started_from.unwrap_or(1)),
             lag: run.lag,
             behind: run.behind,
             events_per_second: rate,
-            seconds_left: pace::seconds_left(run.lag, rate, run.arriving_per_second),
+            seconds_left: seconds_left.filter(|_| reads),
             started_from: record.started_from,
             dead_letters: run.dead_letters,
             held_keys: run.held_keys,
@@ -291,6 +306,12 @@ impl Status {
     pub fn obstacle(&self) -> Option<&Problem> {
         let runs = matches!(self.status, State::CatchingUp | State::Live);
         self.last_error.as_ref().filter(|_| !runs)
+    }
+
+    /// The event that has stopped it, if it was not passed since: also while that is tried again.
+    pub fn stands_before(&self) -> Option<&FailedEvent> {
+        let failed = self.last_error.as_ref()?.event.as_ref();
+        failed.filter(|failed| failed.event.sequence > self.checkpoint)
     }
 
     /// Takes in what a problem says of its place. One that passes, as a server that is away, says nothing.

@@ -4,11 +4,12 @@
 //! few readers as possible, and [`position`] decides whether a checkpoint still belongs to a stream.
 
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, BatchLimits};
-use crate::event::{Position, Sequence, Timestamp};
+use crate::event::{Event, Position, Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
 #[cfg(test)]
@@ -67,6 +68,17 @@ impl ReadFrom {
     }
 }
 
+impl StreamState {
+    /// The last sequence, if that lies behind `from` and nothing in between counts as lost.
+    fn end_behind(&self, from: ReadFrom) -> Option<Sequence> {
+        let kept = match from {
+            ReadFrom::After(sequence) => self.first_sequence <= sequence + 1,
+            ReadFrom::OldestAfter(_) => true,
+        };
+        (kept && self.last_sequence > from.after()).then_some(self.last_sequence)
+    }
+}
+
 impl From<Position> for ReadFrom {
     /// A place without a time is not one that was read, except the one before all events.
     fn from(at: Position) -> Self {
@@ -121,12 +133,22 @@ pub trait EventSource: Send + Sync + 'static {
         stream: &'a str,
     ) -> BoxFuture<'a, Result<StreamState, SourceError>>;
 
+    /// One event, as a reader would hand it out; none when the stream does not hold it any more.
+    fn event<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Event>, SourceError>>;
+
     /// The time of one event; none when the stream does not hold it any more.
     fn event_time<'a>(
         &'a self,
         stream: &'a str,
         sequence: Sequence,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>>;
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
+        let event = self.event(stream, sequence);
+        event.map_ok(|event| event.map(|event| event.time)).boxed()
+    }
 
     /// The sequence of the first event that was stored at this time or later; the one behind the last event when none
     /// was.
@@ -135,6 +157,14 @@ pub trait EventSource: Send + Sync + 'static {
         stream: &'a str,
         time: Timestamp,
     ) -> BoxFuture<'a, Result<Sequence, SourceError>>;
+
+    /// The stream's last sequence, if it holds nothing behind `from` up to there: those events were deleted one by one.
+    /// None where something is left, where nothing ever was, or where events were dropped that count as lost.
+    fn end_behind<'a>(
+        &'a self,
+        stream: &'a str,
+        from: ReadFrom,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>>;
 
     /// Reads everything behind `from`, unfiltered, in batches as large as what waits, up to `limits`.
     fn read<'a>(

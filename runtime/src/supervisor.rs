@@ -33,6 +33,7 @@ mod onlooker;
 mod plan;
 mod projection;
 mod runner;
+mod stopped;
 mod succession;
 mod switch;
 mod verdict;
@@ -45,6 +46,7 @@ pub use message::{BuildFrom, Command, Outcome, Supervision};
 pub use plan::{Plan, PlannedModule, PlannedReplay};
 use projection::{Ground, Hosted, Projection};
 pub use runner::Shared;
+pub use stopped::Stopping;
 
 /// Most bytes of what is said of a module file that is refused.
 const REFUSAL_BYTES_MAX: usize = 2 << 10;
@@ -172,6 +174,12 @@ impl Supervisor {
                     // Nobody may wait any more.
                     let _not_heard = reply.send(self.discards(&projection, after, limit));
                 }
+                Message::Stopping {
+                    projection,
+                    sequence,
+                    generation,
+                    reply,
+                } => self.stopping(&projection, sequence, generation, reply),
                 Message::Stop => return,
             }
         }

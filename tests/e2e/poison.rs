@@ -17,6 +17,7 @@ mod commands;
 mod crashes;
 mod discards;
 mod generations;
+mod stopped;
 
 /// A host that runs `scribe` in a folder of its own, over an empty stream.
 fn start(config: &str) -> (NatsServer, Stream, Host) {

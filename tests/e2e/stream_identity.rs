@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::bad_streams::assert_says;
 use crate::examples::assert_each_event_once_in_order;
 
+mod deleted_end;
 mod rebuild;
 
 /// A host that has applied 500 events of a stream.

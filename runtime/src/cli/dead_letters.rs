@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// List the events that a projection could not apply.
     List(List),
-    /// Show one of them: the event, and each attempt with what the module logged.
+    /// Show one of them, or what has stopped a generation: the event, and each attempt with what the module logged.
     Show(One),
     /// Try an event again, and what is held behind it; without a sequence, all of them in their order.
     Retry(Retry),
@@ -194,9 +194,12 @@ fn show(one: &One) -> Result<(), CliError> {
 fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let summary = &letter.summary;
-    let state = match summary.held {
-        true => format!("held, {} events of its key with it", letter.held_events),
-        false => "skipped".to_owned(),
+    let state = match (letter.stops, summary.held) {
+        (Some(generation), _) => {
+            format!("not set aside: generation {generation} has stopped at it")
+        }
+        (None, true) => format!("held, {} events of its key with it", letter.held_events),
+        (None, false) => "skipped".to_owned(),
     };
     for (name, value) in [
         ("event", summary.sequence.to_string()),

@@ -99,7 +99,7 @@ fn confirm(name: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     write!(
         stdout,
-        "Delete all read models of {}? [y/N] ",
+        "Delete all read models of {}, and the list of its discarded events? [y/N] ",
         printable(name)
     )?;
     stdout.flush()?;

@@ -59,6 +59,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), CliError> {
         .build()
         .map_err(failed)?;
     let ended = runtime.block_on(async {
+        outlive_file_limits().map_err(failed)?;
         let shutdown = CancellationToken::new();
         tokio::spawn(stop_on_signals(
             Signals::listen().map_err(failed)?,
@@ -90,6 +91,13 @@ fn warn_of_open_door(config: &Config) {
             config.http.listen
         );
     }
+}
+
+/// Where a file may become only so large (`ulimit -f`), a signal would end the process that writes more. Once it is listened
+/// for, which is until the process ends, the write fails instead, as on a full disk.
+fn outlive_file_limits() -> std::io::Result<()> {
+    let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    signal(exceeded).map(drop)
 }
 
 /// Ctrl-C, and what service supervisors send.

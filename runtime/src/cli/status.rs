@@ -177,6 +177,7 @@ fn beside(status: &Status, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for generation in &status.generations {
+        awaits(&name, generation, out)?;
         if let Some(last_error) = &generation.last_error
             && generation.state != GenerationState::Live
         {
@@ -189,6 +190,17 @@ fn beside(status: &Status, out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn awaits(name: &str, generation: &Generation, out: &mut impl Write) -> io::Result<()> {
+    let number = generation.number;
+    match generation.awaits_promotion {
+        true => writeln!(
+            out,
+            "generation {number} waits: `foldline promote {name}` makes it live"
+        ),
+        false => Ok(()),
+    }
 }
 
 fn problem(what: &str, problem: &Problem, out: &mut impl Write) -> io::Result<()> {
@@ -258,10 +270,7 @@ fn generations(status: &Status, out: &mut impl Write) -> io::Result<()> {
         if generation.state == GenerationState::Building {
             writeln!(out, "\n{what}: {}", progress(generation))?;
         }
-        if generation.awaits_promotion {
-            let name = printable(&status.name);
-            writeln!(out, "{what} waits: `foldline promote {name}` makes it live")?;
-        }
+        awaits(&printable(&status.name), generation, out)?;
         if let Some(from) = generation.started_from {
             writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
         }

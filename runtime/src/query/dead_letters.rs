@@ -50,12 +50,15 @@ pub struct DeadLetterSummary {
     pub digest: String,
 }
 
-/// One dead letter with everything that is kept.
+/// One dead letter with everything that is kept, or an event that has stopped a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterDetails {
     /// As in a list.
     #[serde(flatten)]
     pub summary: DeadLetterSummary,
+    /// Number of the generation that has stopped at it; none where it was set aside.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stops: Option<u32>,
     /// Events of its key that are held, with itself.
     pub held_events: u64,
     /// Its header lines.
@@ -101,6 +104,7 @@ impl DeadLetterDetails {
         };
         Self {
             summary: DeadLetterSummary::from(&letter),
+            stops: None,
             held_events,
             headers: String::from_utf8_lossy(&letter.headers).into_owned(),
             headers_bytes: letter.headers_bytes,
@@ -146,15 +150,23 @@ pub(super) async fn show(
 ) -> Result<Json<DeadLetterDetails>, HttpProblem> {
     let (name, sequence) = (segment(&uri, 2)?, sequence(&uri)?);
     let [generation] = parameters(&uri, ["generation"])?;
+    let number = generation_number(generation.clone(), &name)?;
     let read = move |reader: &Reader, limits| reader.dead_letter(sequence, limits);
-    let found = on_file(&state, &uri, generation, read).await?;
-    let (letter, held) = found.ok_or_else(|| {
+    if let Some((letter, held)) = on_file(&state, &uri, generation, read).await? {
+        return Ok(Json(DeadLetterDetails::new(letter, held)));
+    }
+    let stopping = state.supervision.stopping(&name, sequence, number).await;
+    let stopping = stopping.map_err(|error| problem(&error, &name))?;
+    let stopping = stopping.ok_or_else(|| {
         let detail = format!("there is no dead letter {sequence}");
         HttpProblem::not_found(detail).hint(format!(
             "`foldline dead-letters list {name}` shows those there are"
         ))
     })?;
-    Ok(Json(DeadLetterDetails::new(letter, held)))
+    Ok(Json(DeadLetterDetails {
+        stops: Some(stopping.generation),
+        ..DeadLetterDetails::new(stopping.letter, 0)
+    }))
 }
 
 /// `POST /v1/projections/{name}/dead-letters/{sequence}/{retry|discard}`

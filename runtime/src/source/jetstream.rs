@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::batch::BatchLimits;
-use crate::event::{Sequence, Timestamp};
+use crate::event::{Event, Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
@@ -77,12 +77,20 @@ impl EventSource for JetStreamSource {
         Box::pin(lookup::stream_state(&self.live, stream))
     }
 
-    fn event_time<'a>(
+    fn event<'a>(
         &'a self,
         stream: &'a str,
         sequence: Sequence,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
-        Box::pin(lookup::event_time(&self.live, stream, sequence))
+    ) -> BoxFuture<'a, Result<Option<Event>, SourceError>> {
+        Box::pin(lookup::event(&self.live, stream, sequence))
+    }
+
+    fn end_behind<'a>(
+        &'a self,
+        stream: &'a str,
+        from: ReadFrom,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        Box::pin(lookup::end_behind(&self.live, stream, from))
     }
 
     fn sequence_at<'a>(

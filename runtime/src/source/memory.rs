@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::batch::BatchLimits;
-use crate::event::{Sequence, Timestamp};
+use crate::event::{Event, Sequence, Timestamp};
 use crate::subject::{SubjectError, SubjectFilter};
 
 use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState, only_one};
@@ -236,13 +236,25 @@ impl EventSource for MemorySource {
         futures::future::ready(state).boxed()
     }
 
-    fn event_time<'a>(
+    fn event<'a>(
         &'a self,
         stream: &'a str,
         sequence: Sequence,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
-        let time = self.with_stream(stream, |stream| Ok(stream.time(sequence)));
-        futures::future::ready(time).boxed()
+    ) -> BoxFuture<'a, Result<Option<Event>, SourceError>> {
+        let event = self.with_stream(stream, |stream| Ok(stream.event(sequence).cloned()));
+        futures::future::ready(event).boxed()
+    }
+
+    fn end_behind<'a>(
+        &'a self,
+        stream: &'a str,
+        from: ReadFrom,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        let end = self.with_stream(stream, |stream| {
+            let end = stream.state().end_behind(from);
+            Ok(end.filter(|_| stream.pending(from.after()) == 0))
+        });
+        futures::future::ready(end).boxed()
     }
 
     fn sequence_at<'a>(

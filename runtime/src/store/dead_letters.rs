@@ -38,6 +38,26 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// The letter of an event that failed for the first time, passed over, with at most so many bytes of its headers and
+    /// of its payload each.
+    pub fn new(of: &HeldEvent, attempts: Vec<Attempt>, bytes_max: usize) -> Self {
+        let HeldEvent { key, event } = of;
+        let beginning = |of: &[u8]| of[..of.len().min(bytes_max)].to_vec();
+        Self {
+            sequence: event.sequence,
+            time: event.time,
+            subject: event.subject.clone(),
+            key: key.clone(),
+            held: false,
+            headers: beginning(&event.headers),
+            headers_bytes: event.headers.len() as u64,
+            payload: beginning(&event.payload),
+            payload_bytes: event.payload.len() as u64,
+            attempts_made: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
+            attempts,
+        }
+    }
+
     /// Whether a part of the event is not in the letter.
     pub fn is_cut_off(&self) -> bool {
         (self.headers.len() as u64, self.payload.len() as u64)

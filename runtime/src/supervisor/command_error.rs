@@ -33,6 +33,8 @@ pub enum CommandError {
         version: u32,
         /// Why.
         failure: String,
+        /// What to do about it, where that is known.
+        hint: Option<String>,
     },
     /// The file of what is asked for cannot be read.
     #[error("version {version} of {name} cannot be used: {reason}")]
@@ -203,6 +205,16 @@ pub enum CommandError {
         /// The event.
         sequence: u64,
     },
+    /// It cannot be shown: nothing is kept of what was not set aside.
+    #[error("event {sequence} of {name} is not in stream {stream} any more")]
+    EventGone {
+        /// The projection.
+        name: String,
+        /// The event.
+        sequence: u64,
+        /// Its stream.
+        stream: String,
+    },
     /// The loop could not take it up, or ended on the way.
     #[error("dead letter {sequence} of {name} cannot be settled now")]
     NotNow {
@@ -236,7 +248,10 @@ impl CommandError {
                 "put a module of a higher version into the modules folder, or `foldline rebuild` it; `foldline rollback` \
                  goes back to the generation on standby"
             }
-            Self::BuildFailed { .. } => {
+            Self::BuildFailed {
+                hint: Some(hint), ..
+            } => return hint.clone(),
+            Self::BuildFailed { hint: None, .. } => {
                 "put a corrected module into the modules folder: it is built in place of this one; where a limit was in the \
                  way, raise it, restart the host, and `foldline rebuild` it"
             }
@@ -304,6 +319,9 @@ impl CommandError {
             Self::CutOff { .. } => {
                 "`foldline rebuild` applies it in its place; [recovery] dead_letter_kib says how much is kept"
             }
+            Self::EventGone { name, .. } => {
+                return format!("`foldline status {name} --json` has what is known of it");
+            }
             Self::NotReached { name, .. } => {
                 return format!(
                     "`foldline status {name}` shows where it is, and at which event it stops"
@@ -323,7 +341,10 @@ impl CommandError {
     pub fn is_unknown(&self) -> bool {
         matches!(
             self,
-            Self::Unknown { .. } | Self::NoDeadLetter { .. } | Self::NoGeneration { .. }
+            Self::Unknown { .. }
+                | Self::NoDeadLetter { .. }
+                | Self::NoGeneration { .. }
+                | Self::EventGone { .. }
         )
     }
 

@@ -1,14 +1,13 @@
 //! Dead letters: what operators ask for is handed to the generation's loop, and its answer back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::command_error::CommandError;
 use super::message::{Outcome, Reply};
 use super::switch::answer;
 use super::{Hosted, Supervisor};
-use crate::catalog::{Discard, Discards, GenerationState, Purpose};
-use crate::event::{EventRef, Sequence};
+use crate::catalog::{Discard, GenerationState};
+use crate::event::Sequence;
 use crate::projection::requests::{Action, NotSettled, Requests, Settled};
 
 /// How long an operator waits: for a commit, and for the held events of one key. One that cannot be taken up within
@@ -33,9 +32,8 @@ impl Supervisor {
         };
         let is_over = hosted.record.state == GenerationState::Failed;
         match (hosted.stands_before(asked.0), asked.1) {
-            (Some(event), Action::Discard) => {
-                let outcome = self.discard_what_stops(name, hosted, &event);
-                answer(Some(reply), outcome);
+            (Some(failed), Action::Discard) => {
+                self.discard_what_stops(name, hosted, &failed.event, reply);
             }
             // Nobody would take it up.
             _ if is_over => {
@@ -73,38 +71,6 @@ impl Supervisor {
         })
     }
 
-    /// An event is given up that has no dead letter, because the strategy is to stop at it.
-    fn discard_what_stops(
-        &self,
-        name: &str,
-        hosted: &Hosted,
-        event: &EventRef,
-    ) -> Result<Outcome, CommandError> {
-        let catalog = Arc::clone(&self.ground.shared.catalog);
-        Discards::new(catalog, name).add(event)?;
-        let standing = self.standing_before(name, event.sequence);
-        standing.iter().for_each(Requests::wake);
-        let (sequence, then) = (event.sequence, hosted.behind_it());
-        tracing::warn!(projection = name, sequence, "event {sequence} is given up");
-        let message = format!("event {sequence} of {name} is given up: {then}");
-        Ok(Outcome::said(message, Some(hosted.record.number)))
-    }
-
-    /// Number of a generation that has stopped at this event, and what becomes of it when that is given up.
-    fn stopped_at(&self, name: &str, sequence: Sequence) -> Option<(u32, String)> {
-        let mut generations = self.projections.get(name)?.generations.iter();
-        let stopped = generations.find(|hosted| hosted.stands_before(sequence).is_some());
-        stopped.map(|hosted| (hosted.record.number, hosted.behind_it()))
-    }
-
-    /// Where the generations are asked that have stopped at this event.
-    fn standing_before(&self, name: &str, sequence: Sequence) -> Vec<Requests> {
-        let generations = self.projections.get(name).map(|found| &found.generations);
-        let generations = generations.into_iter().flatten();
-        let standing = generations.filter(|hosted| hosted.stands_before(sequence).is_some());
-        standing.map(|hosted| hosted.requests.clone()).collect()
-    }
-
     /// The first events behind `after` that were given up.
     pub(super) fn discards(
         &self,
@@ -114,33 +80,6 @@ impl Supervisor {
     ) -> Result<Vec<Discard>, CommandError> {
         self.find(name)?;
         Ok(self.ground.shared.catalog.discards(name, after, limit)?)
-    }
-}
-
-impl Hosted {
-    /// What becomes of one that has stopped at an event, when that is given up.
-    fn behind_it(&self) -> String {
-        let (record, name) = (&self.record, &self.record.definition.name);
-        match (record.state, record.purpose) {
-            (GenerationState::Failed, Purpose::Promote) => {
-                let from = record.started_from;
-                let from = from.map_or_else(String::new, |from| format!(" --from {from}"));
-                format!("`foldline rebuild {name}{from}` builds again")
-            }
-            (GenerationState::Failed, Purpose::Verify) => {
-                format!("`foldline verify {name}` builds it again")
-            }
-            _ => format!("generation {} is tried again", record.number),
-        }
-    }
-
-    /// The event of this sequence, if that has stopped it and was not passed since: also while it tries again.
-    fn stands_before(&self, sequence: Sequence) -> Option<EventRef> {
-        let status = self.progress.subscribe();
-        let status = status.borrow();
-        let event = status.last_error.as_ref()?.event.as_ref();
-        let event = event.filter(|event| event.sequence == sequence);
-        event.filter(|_| sequence > status.checkpoint).cloned()
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command_error::CommandError;
 use super::meeting::{Apart, Meeting};
 use super::plan::{Plan, PlanReply};
+use super::stopped::{Stopping, StoppingReply};
 use crate::catalog::Discard;
 use crate::event::{Sequence, Timestamp};
 use crate::guest::GuestModule;
@@ -154,6 +155,13 @@ pub(super) enum Message {
         limit: usize,
         reply: oneshot::Sender<Result<Vec<Discard>, CommandError>>,
     },
+    /// Somebody wants to see an event that a generation has stopped at.
+    Stopping {
+        projection: String,
+        sequence: Sequence,
+        generation: Option<u32>,
+        reply: StoppingReply,
+    },
     /// The host stops.
     Stop,
 }
@@ -231,6 +239,28 @@ impl Supervision {
         let sent = self.inbox.send(message).await;
         sent.map_err(|_| CommandError::Stopping)?;
         discards.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// The event of this sequence, if the generation of this number has stopped at it, or any, if none is named.
+    ///
+    /// # Errors
+    /// If there is no such projection, or the event cannot be read from its stream again.
+    pub async fn stopping(
+        &self,
+        projection: &str,
+        sequence: Sequence,
+        generation: Option<u32>,
+    ) -> Result<Option<Stopping>, CommandError> {
+        let (reply, stopping) = oneshot::channel();
+        let message = Message::Stopping {
+            projection: projection.to_owned(),
+            sequence,
+            generation,
+            reply,
+        };
+        let sent = self.inbox.send(message).await;
+        sent.map_err(|_| CommandError::Stopping)?;
+        stopping.await.unwrap_or(Err(CommandError::Stopping))
     }
 
     /// What a module file with these bytes would mean; none when the host is stopping.

@@ -295,6 +295,7 @@ impl Hosted {
             name: record.definition.name.clone(),
             version: record.version,
             failure: failure.map_or_else(String::new, |failure| failure.error.clone()),
+            hint: failure.and_then(|failure| failure.hint.clone()),
         }
     }
 

@@ -225,8 +225,8 @@ impl Runner {
         if let Some(hint) = for_build.filter(|_| self.poison.is_being_built()) {
             problem.hint = Some(named(hint, &self.name));
         }
-        if let (Some(hint), Some(event)) = (&mut problem.hint, failure.poison()) {
-            hint.push_str(&self.or_discard(event));
+        if let (Some(hint), Some(failed)) = (&mut problem.hint, failure.poison()) {
+            hint.push_str(&self.or_discard(&failed.event));
         }
         problem
     }
@@ -235,12 +235,14 @@ impl Runner {
     fn or_discard(&self, event: &EventRef) -> String {
         let (name, number, sequence) = (&self.name, self.record.number, event.sequence);
         // Named also where it is live: another one may be by the time this is read.
-        let discard =
-            format!("`foldline dead-letters discard {name} {sequence} --generation {number}`");
-        match self.poison.is_being_built() {
-            false => format!(". Or give this event up: {discard}"),
-            true => format!(". Or give this event up: {discard}, which says how it is begun again"),
-        }
+        let event = format!("{name} {sequence} --generation {number}`");
+        let then = match self.poison.is_being_built() {
+            false => "",
+            true => ", which says how it is begun again",
+        };
+        format!(
+            ". See the event: `foldline dead-letters show {event}. Or give it up: `foldline dead-letters discard {event}{then}"
+        )
     }
 
     fn failed(&mut self, failure: &Failure, soon_again: bool) {

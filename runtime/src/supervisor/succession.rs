@@ -106,6 +106,12 @@ impl Ahead {
             false => live.checkpoint,
         }
     }
+
+    /// The event that the live one has stopped at: what may stop there, too, is no better before it has passed it.
+    pub(super) fn obstacle(&self) -> Option<Sequence> {
+        let live = self.status.borrow();
+        live.stands_before().map(|failed| failed.event.sequence)
+    }
 }
 
 impl Hosted {

@@ -183,7 +183,10 @@ impl Supervisor {
             return answer(reply, Err(self.rather_paused(name, error)));
         }
         // Why it failed was said.
-        if matches!(error, CommandError::BuildFailed { .. }) {
+        let generations = self.projections.get(name).map(|found| &found.generations);
+        let mut generations = generations.into_iter().flatten();
+        let stopped = generations.any(|one| one.record.number == number && one.has_stopped());
+        if stopped || matches!(error, CommandError::BuildFailed { .. }) {
             return;
         }
         tracing::warn!(
@@ -221,7 +224,7 @@ impl Supervisor {
                 missing: shown - at,
             }));
         }
-        let was = live.record.version;
+        let (was, was_number) = (live.record.version, live.record.number);
         // There is no going back to a file that cannot be read.
         let keep_standby = self.settings(name).standby && live.broken().is_none();
         let declined = self.declined_by_switch(projection, live, next);
@@ -252,9 +255,14 @@ impl Supervisor {
             }
             false => "retired",
         };
-        let message = format!(
-            "version {version} of {name} is live at sequence {at}; version {was} is {was_is}{notes}"
-        );
+        let (new, old) = match version == was {
+            true => (
+                format!("generation {number}"),
+                format!("generation {was_number}"),
+            ),
+            false => (format!("version {version}"), format!("version {was}")),
+        };
+        let message = format!("{new} of {name} is live at sequence {at}; {old} is {was_is}{notes}");
         Ok(Outcome::said(message, Some(number)))
     }
 
@@ -327,5 +335,10 @@ fn is_near(live: &Ahead, building: &Status, record: &GenerationRecord) -> bool {
         false => near,
     };
     let elsewhere = live.is_elsewhere(record, building);
-    runs && !elsewhere && building.checkpoint + near >= live.aim(record, building)
+    // What is only compared need not be better.
+    let obstacle = live
+        .obstacle()
+        .filter(|_| record.purpose == Purpose::Promote);
+    let passed = obstacle.is_none_or(|event| building.checkpoint >= event);
+    runs && !elsewhere && passed && building.checkpoint + near >= live.aim(record, building)
 }

@@ -56,6 +56,17 @@ fn a_file_that_cannot_grow_stops_its_projection_until_it_can_and_no_other() {
     assert_eq!(world.host.get("/readyz").code, 200);
 }
 
+/// The system ends programs that write beyond such a limit and do not listen.
+#[test]
+fn a_limit_on_files_does_not_end_the_host() {
+    let mut world = World::new();
+    limit_files(&world, "1000000");
+    world.publish(60_000);
+    assert_waits_for_room(&world, "ledger", "disk_failed", "check the disk");
+    limit_files(&world, "unlimited");
+    world.assert_exact();
+}
+
 /// A disk of 24 MiB that only the host sees.
 #[test]
 fn a_full_disk_is_named_and_projections_go_on_by_themselves_when_there_is_room() {

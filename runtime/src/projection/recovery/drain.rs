@@ -1,7 +1,7 @@
 //! Held events are applied in their order: after a reload, when somebody asks for it, and where that was interrupted.
 
 use super::super::requests::{Action, NotSettled, Request, Settled};
-use super::isolate::{add_attempt, dead_letter, suspected};
+use super::isolate::{add_attempt, suspected};
 use super::{Failure, Fold};
 use crate::batch::Batch;
 use crate::event::{Event, Sequence};
@@ -209,7 +209,7 @@ impl Fold {
                 let key = key.clone();
                 let held = HeldEvent { key, event };
                 let bytes = self.rules.poison.limits.dead_letter_bytes;
-                dead_letter(&held, attempt, bytes)
+                DeadLetter::new(&held, vec![attempt], bytes)
             }
         };
         let letter = DeadLetter {

@@ -1,8 +1,9 @@
 //! Why a projection stopped, and when it is tried again.
 
 use crate::catalog::{CatalogError, Purpose};
-use crate::event::{EventRef, Sequence};
+use crate::event::Sequence;
 use crate::guest::GuestFault;
+use crate::projection::FailedEvent;
 use crate::source::{LostEvents, SourceError};
 use crate::store::StoreError;
 
@@ -38,10 +39,10 @@ pub enum Failure {
         stored: String,
     },
     /// One event always fails: same module, same event, same fault.
-    #[error("event {} ({}) failed: {fault}", .event.sequence, .event.subject)]
+    #[error("event {} ({}) failed: {fault}", .failed.event.sequence, .failed.event.subject)]
     PoisonEvent {
         /// Which one.
-        event: EventRef,
+        failed: Box<FailedEvent>,
         /// What happened.
         fault: Box<GuestFault>,
         /// Whether it was the strategy for a build that stopped at it.
@@ -91,9 +92,9 @@ impl Failure {
     }
 
     /// The poison event, if that is why.
-    pub fn poison(&self) -> Option<&EventRef> {
+    pub fn poison(&self) -> Option<&FailedEvent> {
         match self {
-            Self::PoisonEvent { event, .. } => Some(event),
+            Self::PoisonEvent { failed, .. } => Some(failed),
             _ => None,
         }
     }

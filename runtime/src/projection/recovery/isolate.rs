@@ -10,10 +10,8 @@ use crate::batch::Batch;
 use crate::event::{EventRef, Sequence};
 use crate::guest::GuestFault;
 use crate::guest::instance::Evidence;
-use crate::projection::named;
-use crate::store::dead_letters::{
-    Attempt, DeadLetter, DeadLetterChange, HeldEvent, KeyBytes, LetterOutline,
-};
+use crate::projection::{FailedEvent, named};
+use crate::store::dead_letters::{Attempt, DeadLetter, DeadLetterChange, LetterOutline};
 use crate::telemetry;
 
 /// Attempts that a dead letter keeps: the first one, which found the fault, and the latest.
@@ -187,23 +185,18 @@ impl Fold {
         if self.rules.poison.was_discarded(&reference)? {
             return self.pass_over(event, &reference, &suspect.fault);
         }
+        let attempts = self.attempts(reference.sequence, &suspect.fault, suspect.evidence);
         if strategy == OnPoison::Fail {
+            let event = reference;
             return Err(Failure::PoisonEvent {
-                event: reference,
+                failed: Box::new(FailedEvent { event, attempts }),
                 fault: Box::new(suspect.fault),
                 is_being_built,
             });
         }
         let limits = self.rules.poison.limits;
         self.held.check_letters(held.event.sequence, &limits)?;
-        let attempt = self.attempt(&suspect.fault, suspect.evidence);
-        let mut letter = dead_letter(&held, attempt, limits.dead_letter_bytes);
-        let before = self.patience.take();
-        let before = before.filter(|before| before.sequence == letter.sequence);
-        for attempt in before.into_iter().flat_map(|before| before.attempts) {
-            letter.attempts.insert(letter.attempts.len() - 1, attempt);
-            letter.attempts_made += 1;
-        }
+        let letter = DeadLetter::new(&held, attempts, limits.dead_letter_bytes);
         if strategy == OnPoison::Hold {
             self.held.check(std::slice::from_ref(&held), &limits)?;
             self.record(DeadLetter {
@@ -273,7 +266,21 @@ impl Fold {
         session.set_aside(DeadLetterChange::Record(Box::new(letter)));
     }
 
-    /// What a dead letter says of an attempt that has just failed.
+    /// The attempts at an event that has just failed for the last time.
+    fn attempts(
+        &mut self,
+        sequence: Sequence,
+        fault: &GuestFault,
+        evidence: Evidence,
+    ) -> Vec<Attempt> {
+        let before = self.patience.take();
+        let before = before.filter(|before| before.sequence == sequence);
+        let mut attempts = before.map_or_else(Vec::new, |before| before.attempts);
+        attempts.push(self.attempt(fault, evidence));
+        attempts
+    }
+
+    /// What is kept of an attempt that has just failed.
     pub(super) fn attempt(&self, fault: &GuestFault, evidence: Evidence) -> Attempt {
         let Evidence { mut log, backtrace } = evidence;
         log.drain(..log.len().saturating_sub(LOG_LINES_MAX));
@@ -295,25 +302,6 @@ pub(super) fn suspected(fault: &GuestFault, events: usize) -> usize {
     match fault {
         GuestFault::Rejected { index, .. } => *index,
         _ => events / 2,
-    }
-}
-
-/// The letter of an event that failed for the first time, passed over.
-pub(super) fn dead_letter(held: &HeldEvent, attempt: Attempt, bytes: usize) -> DeadLetter {
-    let HeldEvent { key, event } = held;
-    let beginning = |of: &[u8]| of[..of.len().min(bytes)].to_vec();
-    DeadLetter {
-        sequence: event.sequence,
-        time: event.time,
-        subject: event.subject.clone(),
-        key: KeyBytes::clone(key),
-        held: false,
-        headers: beginning(&event.headers),
-        headers_bytes: event.headers.len() as u64,
-        payload: beginning(&event.payload),
-        payload_bytes: event.payload.len() as u64,
-        attempts_made: 1,
-        attempts: vec![attempt],
     }
 }
 

@@ -33,6 +33,19 @@ pub(in crate::source) async fn the_state_tells_when_the_oldest_event_was_stored(
     assert_eq!(oldest().await, None);
 }
 
+pub(in crate::source) async fn an_event_that_is_read_alone_is_the_one_that_comes_with_others(
+    fixture: impl Fixture,
+) {
+    let headers = [("Order-Id", "b"), ("Trace", "2"), ("Author", "a")];
+    fixture.publish("orders.1", &headers, &[0, 255, 7]).await;
+    fixture.publish("orders.2.Placed", &[], b"").await;
+    let events = take(&mut fixture.read(0).await, 2).await;
+    let event = async |sequence| fixture.source().event(STREAM, sequence).await;
+    assert_eq!(event(1).await, Ok(Some(events[0].clone())));
+    assert_eq!(event(2).await, Ok(Some(events[1].clone())));
+    assert_eq!(event(3).await, Ok(None));
+}
+
 pub(in crate::source) async fn the_time_of_an_event_is_the_one_it_is_read_with(
     fixture: impl Fixture,
 ) {
@@ -45,6 +58,26 @@ pub(in crate::source) async fn the_time_of_an_event_is_the_one_it_is_read_with(
     fixture.delete_event(1).await;
     assert_eq!(time(1).await, Ok(None));
     assert_eq!(time(3).await, Ok(None));
+}
+
+pub(in crate::source) async fn an_end_that_was_deleted_is_told_from_one_that_was_lost(
+    fixture: impl Fixture,
+) {
+    fixture.publish_numbers(6).await;
+    let end = async |from| fixture.source().end_behind(STREAM, from).await.unwrap();
+    fixture.delete_event(4).await;
+    assert_eq!(end(ReadFrom::After(3)).await, None, "5 is left");
+    fixture.delete_event(6).await;
+    fixture.delete_event(5).await;
+    assert_eq!(end(ReadFrom::After(3)).await, Some(6));
+    assert_eq!(end(ReadFrom::OldestAfter(3)).await, Some(6));
+    assert_eq!(end(ReadFrom::After(2)).await, None, "3 is left");
+    for at_the_end in [6, 7] {
+        assert_eq!(end(ReadFrom::After(at_the_end)).await, None);
+    }
+    fixture.purge_before(7).await;
+    assert_eq!(end(ReadFrom::After(3)).await, None, "it is lost");
+    assert_eq!(end(ReadFrom::OldestAfter(3)).await, Some(6));
 }
 
 pub(in crate::source) async fn a_time_is_the_sequence_of_the_first_event_from_then_on(

@@ -1,14 +1,19 @@
 //! Questions about streams: which one, what it holds, when an event was stored.
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{self, Info, RawMessageErrorKind, RetentionPolicy};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{
+    self, Info, RawMessageError, RawMessageErrorKind, RetentionPolicy,
+};
 use async_nats::jetstream::{self, ErrorCode};
 use futures::TryStreamExt;
 
 use super::connection::Connection;
 use super::forgets;
-use crate::event::{Sequence, Timestamp};
-use crate::source::{SourceError, StreamState, only_one};
+use super::pack::write_lines;
+use crate::event::{Event, Sequence, Timestamp};
+use crate::source::{ReadFrom, SourceError, StreamState, only_one};
 use crate::subject::SubjectFilter;
 
 pub(super) async fn find_stream(
@@ -107,12 +112,12 @@ async fn get_stream(
         })
 }
 
-/// The time of an event, asked of the stream's leader: a follower may be behind.
-pub(super) async fn event_time(
+/// An event, asked of the stream's leader: a follower may be behind.
+pub(super) async fn event(
     connection: &Connection,
     stream: &str,
     sequence: Sequence,
-) -> Result<Option<Timestamp>, SourceError> {
+) -> Result<Option<Event>, SourceError> {
     let answer = connection
         .ask(async |context| {
             let found = context.get_stream_no_info(stream).await;
@@ -120,14 +125,59 @@ pub(super) async fn event_time(
             Ok(found.get_raw_message(sequence).await)
         })
         .await?;
-    match answer? {
-        Ok(message) => Ok(Some(timestamp(message.time))),
+    let message = found(connection, stream, answer?)?;
+    Ok(message.map(|message| Event {
+        sequence: message.sequence,
+        time: timestamp(message.time),
+        subject: message.subject.into_string(),
+        headers: header_lines(&message.headers).into(),
+        payload: message.payload,
+    }))
+}
+
+/// The stream's last sequence, if nothing is left between `from` and that.
+pub(super) async fn end_behind(
+    connection: &Connection,
+    stream: &str,
+    from: ReadFrom,
+) -> Result<Option<Sequence>, SourceError> {
+    // Before the events are asked for: one that is stored between the two questions lies behind this end.
+    let state = stream_state(connection, stream).await?;
+    let Some(end) = state.end_behind(from) else {
+        return Ok(None);
+    };
+    let next = from.after() + 1;
+    let answer = connection
+        .ask(async |context| {
+            let found = context.get_stream_no_info(stream).await;
+            let found = found.map_err(|_| missing(stream))?;
+            Ok(found.get_first_raw_message_by_subject(">", next).await)
+        })
+        .await?;
+    let left = found(connection, stream, answer?)?;
+    Ok(left.is_none().then_some(end))
+}
+
+/// The message that was asked for, if the stream holds it.
+fn found(
+    connection: &Connection,
+    stream: &str,
+    answer: Result<StreamMessage, RawMessageError>,
+) -> Result<Option<StreamMessage>, SourceError> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
         Err(error) => match error.kind() {
             RawMessageErrorKind::NoMessageFound => Ok(None),
             RawMessageErrorKind::JetStream(error) => Err(refused(connection, stream, &error)),
             _ => Err(connection.no_answer(&error)),
         },
     }
+}
+
+fn header_lines(headers: &HeaderMap) -> Vec<u8> {
+    let mut lines = Vec::new();
+    write_lines(headers, &mut lines);
+    lines
 }
 
 /// What an error answer of the server about `stream` means.

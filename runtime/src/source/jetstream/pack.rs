@@ -140,7 +140,7 @@ impl Packer {
 
 /// Lines `Name: value` CR LF, sorted by name: the client keeps headers in a hash map, and the same event
 /// must look the same each time it is read. The values of one name keep their order.
-fn write_lines(headers: &HeaderMap, lines: &mut Vec<u8>) {
+pub(super) fn write_lines(headers: &HeaderMap, lines: &mut Vec<u8>) {
     let mut sorted: SmallVec<[_; HEADERS_IN_PLACE]> = headers.iter().collect();
     sorted.sort_unstable_by_key(|(name, _)| AsRef::<[u8]>::as_ref(*name));
     for (name, values) in sorted {

@@ -59,11 +59,11 @@ impl Stream {
         }
     }
 
-    pub(super) fn time(&self, sequence: Sequence) -> Option<Timestamp> {
+    pub(super) fn event(&self, sequence: Sequence) -> Option<&Event> {
         let event = self
             .events
             .get(self.index_after(sequence.checked_sub(1)?))?;
-        (event.sequence == sequence).then_some(event.time)
+        (event.sequence == sequence).then_some(event)
     }
 
     /// Sequence of the first event stored at `time` or later; the one behind the last event when none was.

@@ -141,6 +141,11 @@ impl Group {
         self.lock().phase == Phase::Reading(Lane::Live)
     }
 
+    /// Everything up to here was fed to the members.
+    pub(super) fn position(&self) -> Position {
+        self.lock().position
+    }
+
     /// Where to open a reader. From now on nobody may join who is behind that.
     pub(super) fn place_to_read(&self) -> Position {
         let mut state = self.lock();

@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::group::{Group, Offer};
 use super::{GATHER_MOST, GATHER_QUIET, Registry};
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchBuilder};
+use crate::event::Position;
 use crate::source::{EventReader, Lane, SourceError, position};
 
 /// A group this close to the stream's end counts as caught up.
@@ -18,6 +19,10 @@ const FAR: u64 = 10_000;
 /// A reader that nobody takes from is given up after this time, and opened again when there is room: the
 /// server would forget its consumer later anyway, and that would look like a fault.
 const PARK_AFTER: Duration = Duration::from_secs(2);
+
+/// After so long without an event it is looked whether what the stream counts is still there: soon where nothing waited
+/// when the last event was sent. Else what waits may be large and on its way, and the look would fetch it once more.
+const QUIET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// Reads for one group.
 pub(super) struct Reading {
@@ -119,12 +124,32 @@ impl Reading {
                     }
                     continue;
                 }
+                () = tokio::time::sleep(quiet(pending)) => match self.deleted().await {
+                    Some(nothing) => nothing,
+                    None => continue,
+                },
             };
             pending = batch.pending();
             if let Some(closed) = self.deliver(&Arc::new(batch)).await {
                 return Ok(closed);
             }
         }
+    }
+
+    /// A batch without events that reaches to the stream's end, where all that follows was deleted before it was read.
+    ///
+    /// No reader ever comes to such an end: who waits for that would wait for the next event.
+    async fn deleted(&self) -> Option<Batch> {
+        let at = self.group.position();
+        let end = self
+            .registry
+            .source
+            .end_behind(&self.group.stream, at.into());
+        // What is in the way of the answer the reader comes upon itself.
+        let sequence = end.await.ok()??;
+        // The anchor stays that of the last event that was read: it tells this stream from another one as before.
+        let through = Position { sequence, ..at };
+        Some(BatchBuilder::default().finish(through, 0))
     }
 
     /// Joins the live group, becomes it, or stops being it, as the distance to the stream's end demands.
@@ -173,6 +198,14 @@ impl Reading {
             stream: self.group.stream.clone(),
             reason: "the reader stopped".into(),
         }
+    }
+}
+
+fn quiet(pending: u64) -> Duration {
+    let [at_the_end, before_it] = QUIET;
+    match pending {
+        0 => at_the_end,
+        _ => before_it,
     }
 }
 

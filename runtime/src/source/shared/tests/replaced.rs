@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::event::Timestamp;
+use crate::event::{Event, Timestamp};
 use crate::source::{EventReader, ReadFrom, StreamState};
 use crate::subject::SubjectFilter;
 
@@ -25,12 +25,20 @@ impl EventSource for ReplacedWhenRead {
         self.0.stream_state(stream)
     }
 
-    fn event_time<'a>(
+    fn event<'a>(
         &'a self,
         stream: &'a str,
         sequence: Sequence,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, SourceError>> {
-        self.0.event_time(stream, sequence)
+    ) -> BoxFuture<'a, Result<Option<Event>, SourceError>> {
+        self.0.event(stream, sequence)
+    }
+
+    fn end_behind<'a>(
+        &'a self,
+        stream: &'a str,
+        from: ReadFrom,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        self.0.end_behind(stream, from)
     }
 
     fn sequence_at<'a>(
