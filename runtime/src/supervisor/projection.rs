@@ -78,6 +78,8 @@ pub(super) struct Hosted {
     onlooker: AbortOnDropHandle<()>,
     /// Notices when it is at the heels of the live one.
     watch: Option<AbortOnDropHandle<()>>,
+    /// Attempts to bring it together with the live one that failed.
+    setbacks: u32,
 }
 
 struct Running {
@@ -186,6 +188,7 @@ impl Hosted {
             running: None,
             ending: None,
             watch: None,
+            setbacks: 0,
         }
     }
 
@@ -250,6 +253,13 @@ impl Hosted {
 
     pub(super) fn not_watched(&mut self) {
         self.watch = None;
+    }
+
+    /// Could not be brought together with the live one; how often that was so before.
+    pub(super) fn setback(&mut self) -> u32 {
+        let before = self.setbacks;
+        self.setbacks = before.saturating_add(1);
+        before
     }
 
     /// Ends it at its next commit boundary.

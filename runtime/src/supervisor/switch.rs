@@ -26,8 +26,10 @@ const AT_HEELS: Duration = Duration::from_millis(500);
 /// indexes, which the live one should not have to wait for ([`commit_events`](crate::config::Store::commit_events)).
 pub(super) const NEAR: std::ops::RangeInclusive<u64> = 100..=25_000;
 
-/// After an attempt that failed, the next one waits as long.
+/// After an attempt that failed the next one waits as long, and after each further one twice as long, up to
+/// [`AGAIN_MAX`]: the live one stands during each of them.
 const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl Supervisor {
     /// Whether a live generation gives way to one that reads the stream as it is now, without an operator.
@@ -291,7 +293,8 @@ impl Supervisor {
             && building.record.state == GenerationState::Building
             && building.is_running()
         {
-            self.watch(name, building, live, AGAIN);
+            let after = AGAIN.saturating_mul(2_u32.saturating_pow(building.setback()));
+            self.watch(name, building, live, after.min(AGAIN_MAX));
         }
         self.projections.insert(name.to_owned(), projection);
     }
