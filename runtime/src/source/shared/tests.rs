@@ -384,3 +384,27 @@ async fn a_dropped_wait_loses_nothing() {
         only.read_to(sequence).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_was_deleted_is_passed_over_and_keeps_the_time_of_the_last_event() {
+    let bench = Bench::with_events(8);
+    for deleted in 6..=8 {
+        bench.source.delete_event(STREAM, deleted);
+    }
+    let mut subscriber = bench.subscribe(0).await;
+    subscriber.read_to(5).await;
+    let time = bench.source.event_time(STREAM, 5).await.unwrap();
+    let end = Position {
+        sequence: 8,
+        time: time.unwrap(),
+    };
+    let nothing = soon(subscriber.subscription.next()).await.unwrap();
+    assert_eq!((nothing.len(), nothing.through()), (0, end));
+    // Whoever stands there joins the one that has passed it, and both go on.
+    let mut later = bench.subscribe_at(end).await.unwrap();
+    bench.publish(1);
+    subscriber.at = 8;
+    subscriber.read_to(9).await;
+    later.read_to(9).await;
+    assert_eq!(bench.source.openings(STREAM).len(), 1);
+}
