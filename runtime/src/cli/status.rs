@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use foldline::catalog::GenerationState;
 use foldline::projection::lag::Behind;
-use foldline::projection::{Generation, Problem, RefusedModule, State, Status};
+use foldline::projection::{Problem, RefusedModule, State, Status};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,11 +15,10 @@ use super::CliError;
 use super::client::{Answer, Client, HostArguments};
 use super::output::{grouped, number, printable, shown, table, text};
 
+mod generations;
+
 /// Time between two drawings of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-
-/// Characters of a progress bar.
-const BAR: u64 = 30;
 
 /// Moves to the top left of a terminal and clears what is below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
@@ -121,7 +120,11 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
         let building = generations.find(|one| one.state == GenerationState::Building);
         if let Some(building) = building {
             let (name, version) = (printable(&status.name), building.version);
-            writeln!(out, "\n{name} version {version}: {}", progress(building))?;
+            writeln!(
+                out,
+                "\n{name} version {version}: {}",
+                generations::progress(building)
+            )?;
         }
         beside(status, out)?;
     }
@@ -177,7 +180,7 @@ fn beside(status: &Status, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     for generation in &status.generations {
-        awaits(&name, generation, out)?;
+        generations::awaits(&name, generation, out)?;
         if let Some(last_error) = &generation.last_error
             && generation.state != GenerationState::Live
         {
@@ -190,17 +193,6 @@ fn beside(status: &Status, out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn awaits(name: &str, generation: &Generation, out: &mut impl Write) -> io::Result<()> {
-    let number = generation.number;
-    match generation.awaits_promotion {
-        true => writeln!(
-            out,
-            "generation {number} waits: `foldline promote {name}` makes it live"
-        ),
-        false => Ok(()),
-    }
 }
 
 fn problem(what: &str, problem: &Problem, out: &mut impl Write) -> io::Result<()> {
@@ -232,84 +224,7 @@ fn details(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for warning in &status.warnings {
         writeln!(out, "{:<13} {}", "warning", printable(warning))?;
     }
-    generations(status, out)
-}
-
-fn generations(status: &Status, out: &mut impl Write) -> io::Result<()> {
-    let generations = &status.generations;
-    let header = [
-        "GEN",
-        "VER",
-        "STATE",
-        "STATUS",
-        "CHECKPOINT",
-        "LAG",
-        "LEFT",
-        "DIGEST",
-        "FILE",
-    ];
-    let mut table = table(header);
-    for generation in generations {
-        table.add_row([
-            number(&generation.number.to_string()),
-            number(&generation.version.to_string()),
-            text(generation.state.as_str()),
-            text(&state(generation.status, &generation.behind)),
-            number(&grouped(generation.checkpoint)),
-            number(&grouped(generation.lag)),
-            text(&generation.seconds_left.map_or_else(String::new, seconds)),
-            text(generation.digest.get(..8).unwrap_or_default()),
-            text(&generation.file),
-        ]);
-    }
-    if !generations.is_empty() {
-        writeln!(out, "\n{}", shown(&table))?;
-    }
-    for generation in generations {
-        let what = format!("generation {}", generation.number);
-        if generation.state == GenerationState::Building {
-            writeln!(out, "\n{what}: {}", progress(generation))?;
-        }
-        awaits(&printable(&status.name), generation, out)?;
-        if let Some(from) = generation.started_from {
-            writeln!(out, "\n{what} begins with sequence {}", grouped(from))?;
-        }
-        let aside = (generation.dead_letters, generation.held_keys);
-        if aside != (0, 0) && generation.state != GenerationState::Live {
-            let (name, number) = (printable(&status.name), generation.number);
-            writeln!(
-                out,
-                "\n{what}: {} dead letters, {} held keys\n  hint: `foldline dead-letters list {name} --generation {number}`",
-                grouped(aside.0),
-                grouped(aside.1)
-            )?;
-        }
-        if let Some(incident) = &generation.incident {
-            let error = printable(&incident.error);
-            writeln!(out, "\n{what} was begun because of this: {error}")?;
-        }
-        // That of the live one stands above.
-        if let Some(last_error) = &generation.last_error
-            && generation.state != GenerationState::Live
-        {
-            problem(&what, last_error, out)?;
-        }
-    }
-    Ok(())
-}
-
-/// How far a generation is, for people: `[######----] 60 %, 600 of 1,000 events, 50/s, 8 s left`.
-fn progress(generation: &Generation) -> String {
-    let (done, lag) = (generation.events_done, generation.lag);
-    let all = (done + lag).max(1);
-    let filled = usize::try_from(done.saturating_mul(BAR) / all).unwrap_or_default();
-    let bar = format!("{:-<1$}", "#".repeat(filled), BAR as usize);
-    let percent = done.saturating_mul(100) / all;
-    let rate = grouped(generation.events_per_second.round() as u64);
-    let left = generation.seconds_left.map(seconds);
-    let left = left.map_or_else(String::new, |left| format!(", {left} left"));
-    let (done, of) = (grouped(done), grouped(done + lag));
-    format!("[{bar}] {percent} %, {done} of {of} events, {rate}/s{left}")
+    generations::show(status, out)
 }
 
 /// A state for people: one that does not get on does not catch up.
