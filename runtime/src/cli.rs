@@ -48,6 +48,8 @@ enum Command {
     Diff(compare::Diff),
     /// Build the live read model again beside it, and say whether the two are the same.
     Verify(compare::Verify),
+    /// Give up what is being built of a projection, or could not be built. The live read model stays as it is.
+    Cancel(operate::Arguments),
     /// Stop a projection from applying events until it is resumed, also over restarts.
     Pause(operate::Arguments),
     /// End a pause.
@@ -78,6 +80,7 @@ pub(crate) fn execute() -> Result<(), CliError> {
         Command::Rollback(arguments) => operate::execute("rollback", &arguments),
         Command::Diff(arguments) => compare::diff(&arguments),
         Command::Verify(arguments) => compare::verify(&arguments),
+        Command::Cancel(arguments) => operate::execute("cancel", &arguments),
         Command::Pause(arguments) => operate::execute("pause", &arguments),
         Command::Resume(arguments) => operate::execute("resume", &arguments),
         Command::Remove(arguments) => operate::remove(&arguments),

@@ -8,6 +8,7 @@ use foldline_tests::rows::Rows;
 use foldline_tests::stream::Stream;
 use serde_json::Value;
 
+mod cancelled;
 mod comings;
 mod commands;
 mod compare;

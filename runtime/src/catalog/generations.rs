@@ -166,6 +166,39 @@ impl Catalog {
         })
     }
 
+    /// Says something else of why a generation has failed.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn explain(
+        &self,
+        projection: &str,
+        number: u32,
+        why: &Problem,
+    ) -> Result<(), CatalogError> {
+        let why = self.json(why)?;
+        self.write(|transaction| {
+            let sql = "UPDATE generations SET failure = ?
+                       WHERE projection = ? AND number = ? AND state = 'failed'";
+            let of = params![why, projection, number];
+            transaction.execute(sql, of).map(drop)
+        })
+    }
+
+    /// Retires what is being built, or has failed. A later version than the live one is declined: its module file must not
+    /// begin it again.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn cancel(&self, projection: &str, declined: Option<&str>) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            if declined.is_some() {
+                decline(transaction, projection, declined)?;
+            }
+            retire(transaction, projection, "state IN ('building', 'failed')")
+        })
+    }
+
     /// Retires a generation that is not live.
     ///
     /// # Errors

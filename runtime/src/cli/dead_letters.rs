@@ -198,7 +198,7 @@ fn print_details(letter: &DeadLetterDetails) -> Result<(), CliError> {
         (Some(generation), _) => {
             format!("not set aside: generation {generation} has stopped at it")
         }
-        (None, true) => format!("held, {} events of its key with it", letter.held_events),
+        (None, true) => format!("held, {} events of its key in all", letter.held_events),
         (None, false) => "skipped".to_owned(),
     };
     for (name, value) in [

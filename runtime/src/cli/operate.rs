@@ -1,4 +1,4 @@
-//! `foldline rebuild`, `promote`, `rollback`, `pause`, `resume` and `remove`: a running host is asked to do it.
+//! `foldline rebuild`, `promote`, `rollback`, `cancel`, `pause`, `resume` and `remove`: a running host is asked to do it.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -70,7 +70,7 @@ pub(crate) fn rebuild(arguments: &Rebuild) -> Result<(), CliError> {
         ),
         Built::Verified(_) | Built::Gone => {
             return Err(CliError::failed(format!(
-                "generation {generation} of {} was replaced by another one",
+                "generation {generation} of {} was replaced by another one, or given up",
                 common.name
             ))
             .hint(format!("see `foldline status {}`", common.name)));

@@ -30,13 +30,14 @@ pub(super) async fn command(
         "verify" => alone(&uri, Command::Verify)?,
         "promote" => alone(&uri, Command::Promote)?,
         "rollback" => alone(&uri, Command::Rollback)?,
+        "cancel" => alone(&uri, Command::Cancel)?,
         "pause" => alone(&uri, Command::Pause)?,
         "resume" => alone(&uri, Command::Resume)?,
         "remove" => alone(&uri, Command::Remove)?,
         other => {
             return Err(
                 HttpProblem::not_found(format!("there is no command {other:?}"))
-                    .hint("there are rebuild, promote, rollback, diff, verify, pause, resume, remove and accept"),
+                    .hint("there are rebuild, promote, rollback, diff, verify, cancel, pause, resume, remove and accept"),
             );
         }
     };

@@ -160,7 +160,7 @@ pub(super) async fn show(
     let stopping = stopping.ok_or_else(|| {
         let detail = format!("there is no dead letter {sequence}");
         HttpProblem::not_found(detail).hint(format!(
-            "`foldline dead-letters list {name}` shows those there are"
+            "`foldline dead-letters list {name}` shows those there are, with --discarded those that were given up"
         ))
     })?;
     Ok(Json(DeadLetterDetails {

@@ -24,6 +24,12 @@ pub enum CommandError {
         /// The projection.
         name: String,
     },
+    /// Nothing is being built, nor has failed.
+    #[error("there is nothing to cancel: nothing of projection {name} is being built")]
+    NothingToCancel {
+        /// The projection.
+        name: String,
+    },
     /// What was built last has failed.
     #[error("version {version} of {name} cannot be promoted: {failure}")]
     BuildFailed {
@@ -205,6 +211,18 @@ pub enum CommandError {
         /// The event.
         sequence: u64,
     },
+    /// It was not set aside, or nobody takes it up: a generation has stopped.
+    #[error(
+        "generation {generation} of {name} has stopped at event {sequence}, which was not set aside"
+    )]
+    StoppedAt {
+        /// The projection.
+        name: String,
+        /// The generation's number.
+        generation: u32,
+        /// The event that it has stopped at.
+        sequence: u64,
+    },
     /// It cannot be shown: nothing is kept of what was not set aside.
     #[error("event {sequence} of {name} is not in stream {stream} any more")]
     EventGone {
@@ -248,6 +266,9 @@ impl CommandError {
                 "put a module of a higher version into the modules folder, or `foldline rebuild` it; `foldline rollback` \
                  goes back to the generation on standby"
             }
+            Self::NothingToCancel { name } => {
+                return format!("`foldline status {name}` shows its generations");
+            }
             Self::BuildFailed {
                 hint: Some(hint), ..
             } => return hint.clone(),
@@ -277,7 +298,8 @@ impl CommandError {
                 );
             }
             Self::Building { .. } => {
-                "wait until it is live, or put another module into the modules folder to build that instead"
+                "wait until it is live, or `foldline promote` makes it live where that is left to you; `foldline cancel` gives \
+                 it up, and another module in the modules folder is built instead"
             }
             Self::Halted { name, .. } => {
                 return format!("`foldline status {name}` says what to do about that");
@@ -319,8 +341,20 @@ impl CommandError {
             Self::CutOff { .. } => {
                 "`foldline rebuild` applies it in its place; [recovery] dead_letter_kib says how much is kept"
             }
+            Self::StoppedAt {
+                name,
+                generation,
+                sequence,
+            } => {
+                return format!(
+                    "put a mended module into the modules folder, which is given that event again; or give it up: \
+                     `foldline dead-letters discard {name} {sequence} --generation {generation}`"
+                );
+            }
             Self::EventGone { name, .. } => {
-                return format!("`foldline status {name} --json` has what is known of it");
+                return format!(
+                    "what has stopped at it goes on by itself soon; `foldline status {name} --json` has what is known of it"
+                );
             }
             Self::NotReached { name, .. } => {
                 return format!(

@@ -50,6 +50,7 @@ impl Supervisor {
                 generation,
             } => return self.dead_letter(name, (*sequence, *action), *generation, reply),
             Command::Verify => self.verify(name),
+            Command::Cancel => self.cancel(name).map(Step::Done),
             Command::Pause => self.pause(name, true),
             Command::Resume => self.pause(name, false),
             Command::Remove => self.remove(name),

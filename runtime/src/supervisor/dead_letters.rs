@@ -20,7 +20,7 @@ type Asked = (Sequence, Action);
 impl Supervisor {
     /// Has a dead letter retried or discarded, or the event discarded that a generation stands in front of.
     pub(super) fn dead_letter(
-        &self,
+        &mut self,
         name: &str,
         asked: Asked,
         generation: Option<u32>,
@@ -33,12 +33,14 @@ impl Supervisor {
         let is_over = hosted.record.state == GenerationState::Failed;
         match (hosted.stands_before(asked.0), asked.1) {
             (Some(failed), Action::Discard) => {
-                self.discard_what_stops(name, hosted, &failed.event, reply);
+                let number = hosted.record.number;
+                self.discard_what_stops(name, number, &failed.event, reply);
             }
             // Nobody would take it up.
-            _ if is_over => {
-                let (name, sequence) = (name.to_owned(), asked.0);
-                answer(Some(reply), Err(CommandError::NotNow { name, sequence }));
+            _ if is_over => answer(Some(reply), Err(hosted.takes_nothing_up(asked.0))),
+            (Some(_), Action::Retry) => {
+                hosted.requests.wake();
+                answer(Some(reply), Err(hosted.takes_nothing_up(asked.0)));
             }
             _ => {
                 let all = Others {

@@ -1,8 +1,9 @@
 //! A module that an operator has taken back, and that still lies in its projection's file: nothing is built of it again
 //! before another module lies there, whatever becomes of the generation that it had built.
 
+use super::message::Outcome;
 use super::verdict::Module;
-use super::{Hosted, Projection, Supervisor};
+use super::{CommandError, Hosted, Projection, Supervisor};
 use crate::catalog::{CatalogError, GenerationState};
 
 impl Supervisor {
@@ -52,6 +53,28 @@ impl Supervisor {
         let in_file = self.in_file(projection).map(|module| module.digest);
         let may_be = in_file.is_none_or(|in_file| in_file == later.digest);
         may_be.then_some(later.version)
+    }
+
+    /// What is being built, or could not be built, is given up.
+    pub(super) fn cancel(&mut self, name: &str) -> Result<Outcome, CommandError> {
+        let projection = self.find(name)?;
+        let Some(built) = projection.built() else {
+            let name = name.to_owned();
+            return Err(CommandError::NothingToCancel { name });
+        };
+        let (number, version) = (built.record.number, built.record.version);
+        let later = self.makes_way_for_live(projection);
+        let declined = later.map(|_| built.record.digest.as_str());
+        self.ground.shared.catalog.cancel(name, declined)?;
+        self.follow(name)?;
+        tracing::info!(projection = name, version, generation = number, "cancelled");
+        let note = later.map_or(
+            "",
+            |_| "; its module file brings it back only after it held another module",
+        );
+        let message =
+            format!("generation {number} of {name}, of version {version}, is given up{note}");
+        Ok(Outcome::said(message, Some(number)))
     }
 
     /// Another module lies in the projection's file: the one that was taken back may come again.

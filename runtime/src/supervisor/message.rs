@@ -29,6 +29,8 @@ pub enum Command {
     Promote,
     /// Make the generation on standby live.
     Rollback,
+    /// Give up what is being built, or could not be built.
+    Cancel,
     /// Stop applying events until resumed.
     Pause,
     /// End a pause.

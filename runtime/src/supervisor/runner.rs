@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::message::Message;
+use super::stopped::read_again;
 use crate::batch::BatchLimits;
 use crate::catalog::{Catalog, GenerationRecord, Purpose};
 use crate::config::Config;
@@ -146,7 +147,8 @@ impl Runner {
                 // A host that is stopping does not listen any more, and a new start finds the same.
                 let _not_heard = self.reports.send(report).await;
             }
-            if !self.wait(wait.unwrap_or(Duration::MAX)).await {
+            let failed = failure.poison().map(|failed| failed.event.clone());
+            if !self.wait(wait.unwrap_or(Duration::MAX), failed).await {
                 backoff.reset();
             }
         }
@@ -184,9 +186,9 @@ impl Runner {
         }
     }
 
-    /// Until the time is over, a new module arrives, an operator asks for something, or the projection is stopped;
-    /// whether time was over.
-    async fn wait(&mut self, time: Duration) -> bool {
+    /// Until the time is over, a new module arrives, an operator asks for something, the event at which it has stopped is
+    /// deleted, or the projection is stopped; whether time was over.
+    async fn wait(&mut self, time: Duration, failed: Option<EventRef>) -> bool {
         // The loop may have taken up a module before it failed: only another one than that is news.
         let tried = self.progress.digest();
         tokio::select! {
@@ -194,6 +196,7 @@ impl Runner {
             () = self.run.losses.accepted() => false,
             // It is answered by the loop, which may go on then.
             () = self.run.requests.asked() => false,
+            () = until_deleted(&*self.run.shared.source, self.run.progress.stream(), failed) => false,
             Ok(_) = self.run.module.wait_for(|module| *module.digest != tried) => false,
             () = tokio::time::sleep(time) => true,
         }
@@ -309,6 +312,20 @@ impl Runner {
             // Whoever stopped it may have deleted the file.
             true => Ok(()),
             false => Err(unfit.into()),
+        }
+    }
+}
+
+/// Returns when the event is not in its stream any more; never, where there is none.
+async fn until_deleted(source: &dyn EventSource, stream: Option<String>, event: Option<EventRef>) {
+    let (Some(stream), Some(event)) = (stream, event) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(LATER).await;
+        // What is in the way of the answer now may pass.
+        if let Ok(None) = read_again(source, &stream, &event).await {
+            return;
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Hosted, Projection, Supervisor};
 use crate::catalog::{Discards, GenerationState, Purpose};
 use crate::event::{Event, EventRef, Sequence};
 use crate::projection::requests::Requests;
-use crate::projection::{FailedEvent, State, Status};
+use crate::projection::{FailedEvent, Problem, State, Status};
 use crate::source::{EventSource, SourceError};
 use crate::store::dead_letters::{DeadLetter, HeldEvent};
 
@@ -37,38 +37,75 @@ pub struct Stopping {
 pub(super) type StoppingReply = oneshot::Sender<Result<Option<Stopping>, CommandError>>;
 
 impl Supervisor {
-    /// An event is given up that has no dead letter.
+    /// An event is given up that has no dead letter, because this generation has stopped at it.
     pub(super) fn discard_what_stops(
-        &self,
+        &mut self,
         name: &str,
-        hosted: &Hosted,
+        number: u32,
         event: &EventRef,
         reply: Reply,
     ) {
-        let catalog = Arc::clone(&self.ground.shared.catalog);
-        if let Err(error) = Discards::new(catalog, name).add(event) {
-            return answer(Some(reply), Err(error.into()));
-        }
-        let (sequence, number) = (event.sequence, hosted.record.number);
-        tracing::warn!(projection = name, sequence, "event {sequence} is given up");
-        let message = format!(
-            "event {sequence} of {name} is given up: {}",
-            hosted.behind_it()
-        );
-        let outcome = Outcome::said(message, Some(number));
+        let sequence = event.sequence;
+        let others = self.others_behind(name, number, sequence);
         let standing = self.standing_before(name, sequence);
-        if hosted.record.state == GenerationState::Failed {
-            standing.iter().for_each(Requests::wake);
-            return answer(Some(reply), Ok(outcome));
-        }
-        let status = hosted.progress.subscribe();
+        let given_up = self.give_up(name, number, event);
+        let (then, status) = match given_up {
+            Ok(given_up) => given_up,
+            Err(error) => return answer(Some(reply), Err(error)),
+        };
+        standing.iter().for_each(Requests::wake);
+        let message = format!("event {sequence} of {name} is given up: {then}");
         tokio::spawn(async move {
-            standing.iter().for_each(Requests::wake);
-            let then = effect(status, sequence).await;
-            let message = outcome.message + &then.unwrap_or_default();
-            let outcome = Outcome::said(message, Some(number));
-            answer(Some(reply), Ok(outcome));
+            let effect = match status {
+                Some(status) => effect(status, sequence).await,
+                None => None,
+            };
+            let message = message + &effect.unwrap_or_default() + &others;
+            answer(Some(reply), Ok(Outcome::said(message, Some(number))));
         });
+    }
+
+    /// Enters it, and says what becomes of this generation: where that goes on, its status will tell.
+    fn give_up(
+        &mut self,
+        name: &str,
+        number: u32,
+        event: &EventRef,
+    ) -> Result<(String, Option<watch::Receiver<Status>>), CommandError> {
+        let catalog = Arc::clone(&self.ground.shared.catalog);
+        Discards::new(Arc::clone(&catalog), name).add(event)?;
+        let sequence = event.sequence;
+        tracing::warn!(projection = name, sequence, "event {sequence} is given up");
+        let generations = self.find(name)?.generations.iter();
+        let hosted = generations
+            .clone()
+            .find(|hosted| hosted.record.number == number);
+        let hosted = hosted.ok_or_else(|| CommandError::NoGeneration {
+            name: name.to_owned(),
+            generation: number,
+        })?;
+        let then = hosted.behind_it();
+        let Some(failure) = hosted.record.failure.clone() else {
+            return Ok((then, Some(hosted.progress.subscribe())));
+        };
+        // Its status is to say the same as the answer.
+        let hint = Some(format!("event {sequence} is given up: {then}"));
+        let failure = Problem { hint, ..failure };
+        hosted.progress.state(State::Failed, Some(failure.clone()));
+        catalog.explain(name, number, &failure)?;
+        self.follow(name)?;
+        Ok((then, None))
+    }
+
+    /// Which other generations go on as well when this event is given up, as the end of a sentence.
+    fn others_behind(&self, name: &str, number: u32, sequence: Sequence) -> String {
+        let generations = self.projections.get(name).map(|found| &found.generations);
+        let others = generations.into_iter().flatten().filter(|hosted| {
+            let (is_other, failed) = (hosted.record.number != number, GenerationState::Failed);
+            is_other && hosted.record.state != failed && hosted.stands_before(sequence).is_some()
+        });
+        let others = others.map(|hosted| format!("; {}, too", hosted.behind_it()));
+        others.collect()
     }
 
     /// Number of a generation that has stopped at this event, and what becomes of it when that is given up.
@@ -106,7 +143,7 @@ impl Supervisor {
         let (name, shared) = (name.to_owned(), Arc::clone(&self.ground.shared));
         tokio::spawn(async move {
             let stream = stream.unwrap_or_default();
-            let event = read_again(&*shared.source, &stream, failed.event).await;
+            let event = read_again(&*shared.source, &stream, &failed.event).await;
             let gone = || CommandError::EventGone {
                 name,
                 sequence,
@@ -130,19 +167,34 @@ impl Supervisor {
 }
 
 impl Projection {
-    /// The generation of this number, or any, that has stopped at this event.
+    /// The generation of this number, or any, the live one first, that has stopped at this event.
     fn stopped_at(
         &self,
         sequence: Sequence,
         generation: Option<u32>,
     ) -> Option<(&Hosted, FailedEvent)> {
         let asked = |hosted: &&Hosted| generation.is_none_or(|it| it == hosted.record.number);
-        let mut generations = self.generations.iter().filter(asked);
-        generations.find_map(|hosted| Some((hosted, hosted.stands_before(sequence)?)))
+        let all = self.live().into_iter().chain(&self.generations);
+        let mut all = all.filter(asked);
+        all.find_map(|hosted| Some((hosted, hosted.stands_before(sequence)?)))
     }
 }
 
 impl Hosted {
+    /// Why nothing becomes of a request for the event of this sequence.
+    pub(super) fn takes_nothing_up(&self, sequence: Sequence) -> CommandError {
+        let name = self.record.definition.name.clone();
+        let status = self.progress.subscribe();
+        match status.borrow().stands_before() {
+            Some(failed) => CommandError::StoppedAt {
+                name,
+                generation: self.record.number,
+                sequence: failed.event.sequence,
+            },
+            None => CommandError::NotNow { name, sequence },
+        }
+    }
+
     /// What becomes of one that has stopped at an event, when that is given up.
     fn behind_it(&self) -> String {
         let (record, name) = (&self.record, &self.record.definition.name);
@@ -187,11 +239,11 @@ async fn effect(mut status: watch::Receiver<Status>, sequence: Sequence) -> Opti
 }
 
 /// The event as it is in the stream; none where another one, or nothing, is in its place.
-async fn read_again(
+pub(super) async fn read_again(
     source: &dyn EventSource,
     stream: &str,
-    of: EventRef,
+    of: &EventRef,
 ) -> Result<Option<Event>, SourceError> {
     let event = source.event(stream, of.sequence).await?;
-    Ok(event.filter(|event| event.reference() == of))
+    Ok(event.filter(|event| event.reference() == *of))
 }

@@ -156,7 +156,7 @@ impl Supervisor {
             // What the live one is may have been found since the two were asked to stand.
             Aim::Switch if reply.is_none() && self.is_elsewhere(name, number) => {
                 drop(meeting);
-                self.try_again(name, number);
+                self.try_again(name, number, true);
             }
             Aim::Switch => {
                 let switched = self.switch(name, number, decided);
@@ -184,12 +184,16 @@ impl Supervisor {
         if reply.is_some() {
             return answer(reply, Err(self.rather_paused(name, error)));
         }
-        // Why it failed was said.
+        // Why it failed was said, and so was that it was given up.
         let generations = self.projections.get(name).map(|found| &found.generations);
         let mut generations = generations.into_iter().flatten();
-        let stopped = generations.any(|one| one.record.number == number && one.has_stopped());
-        if stopped || matches!(error, CommandError::BuildFailed { .. }) {
+        let goes_on = generations.any(|one| one.record.number == number && !one.has_stopped());
+        if !goes_on || matches!(error, CommandError::BuildFailed { .. }) {
             return;
+        }
+        // One that is busy is so because of this very generation, mostly.
+        if matches!(error, CommandError::Busy { .. }) {
+            return self.try_again(name, number, false);
         }
         tracing::warn!(
             projection = name,
@@ -197,7 +201,7 @@ impl Supervisor {
             hint = named(&error.hint(), name),
             "tried again soon: {error}"
         );
-        self.try_again(name, number);
+        self.try_again(name, number, true);
     }
 
     /// The generation is served from now on. Neither it nor the live one commits anything meanwhile.
@@ -283,7 +287,8 @@ impl Supervisor {
         })
     }
 
-    fn try_again(&mut self, name: &str, number: u32) {
+    /// `has_stood` says that the live one stood for the attempt before.
+    fn try_again(&mut self, name: &str, number: u32, has_stood: bool) {
         let decided = self.is_decided(name);
         let Some(mut projection) = self.projections.remove(name) else {
             return;
@@ -293,7 +298,8 @@ impl Supervisor {
             && building.record.state == GenerationState::Building
             && building.is_running()
         {
-            let after = AGAIN.saturating_mul(2_u32.saturating_pow(building.setback()));
+            let setbacks = if has_stood { building.setback() } else { 0 };
+            let after = AGAIN.saturating_mul(2_u32.saturating_pow(setbacks));
             self.watch(name, building, live, after.min(AGAIN_MAX));
         }
         self.projections.insert(name.to_owned(), projection);

@@ -154,7 +154,7 @@ fn an_event_that_stops_a_new_version_is_given_up_and_the_version_built_again() {
         "2",
     ];
     host.cli(&wrong)
-        .assert_explains(1, &["cannot be settled now", "foldline status"]);
+        .assert_explains(1, &["has stopped at event", &discard]);
     let given_up = done(&host, &arguments);
     assert!(
         given_up.contains("`foldline rebuild order-summary` builds again"),

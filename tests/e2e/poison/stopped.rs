@@ -119,4 +119,59 @@ fn what_has_stopped_a_build_is_shown_also_where_the_live_one_has_set_it_aside() 
         assert!(of_live.stdout.contains("held, 2 events"), "{of_live:?}");
         host.restart();
     }
+    // What is said of it afterwards is what the answer said.
+    let discard = [
+        "dead-letters",
+        "discard",
+        "scribe",
+        "2",
+        "--generation",
+        "2",
+    ];
+    let given_up = "event 2 is given up: `foldline rebuild scribe` builds again";
+    for _ in 0..2 {
+        let discarded = host.cli(&discard);
+        assert_eq!(discarded.code, 0, "{discarded:?}");
+        let shown = host.cli(&["status", "scribe"]).stdout;
+        assert!(shown.contains(given_up), "{shown}");
+        host.restart();
+    }
+}
+
+#[test]
+fn a_discard_says_which_other_generations_go_on_and_a_retry_why_it_is_none() {
+    let (_nats, stream, host) = start(STOPS);
+    let last = stream.publish(&history()[..1]);
+    host.wait_applied("scribe", last);
+    assert_eq!(host.cli(&["rebuild", "scribe", "--wait"]).code, 0);
+    let last = stream.publish(&history()[1..3]);
+    host.wait_status("scribe", "has two that have stopped", |status| {
+        let all = status["generations"].as_array();
+        all.is_some_and(|all| all.iter().all(|one| one["status"] == "failed"))
+    });
+    let retried = host.cli(&["dead-letters", "retry", "scribe", "2"]);
+    retried.assert_explains(1, &["has stopped at event 2", "discard scribe 2"]);
+    let shown = host.cli(&["dead-letters", "show", "scribe", "2"]);
+    assert!(
+        shown.stdout.contains("generation 2 has stopped"),
+        "{shown:?}"
+    );
+    let given_up = host.cli(&["dead-letters", "discard", "scribe", "2"]).stdout;
+    for part in [
+        "generation 2 is tried again, and goes on",
+        "; generation 1 is tried again, too",
+    ] {
+        assert!(given_up.contains(part), "{given_up}");
+    }
+    host.wait_applied("scribe", last);
+}
+
+#[test]
+fn a_projection_goes_on_when_the_event_that_has_stopped_it_is_deleted() {
+    let (_nats, stream, host) = start(STOPS);
+    let last = stream.publish(&history()[..3]);
+    wait_stopped(&host, 2);
+    stream.delete_message(2);
+    host.wait_applied("scribe", last);
+    host.wait_state("scribe", "live");
 }

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Info;
 
-/// What the stream deletes by itself and what was deleted from its middle, a sentence each.
+/// What the stream deletes by itself, and what it has not any more, a sentence each.
 ///
 /// JetStream does not say why an event is gone. What its beginning has passed may have been lost before it was read;
 /// what is missing behind its beginning was deleted on purpose, by one of the rules listed here or by a person.
 pub(super) fn forgets(info: &Info) -> Vec<String> {
     let (config, state) = (&info.config, &info.state);
     let deleted = state.deleted_count.unwrap_or_default();
+    // That of one that was emptied is still to come.
+    let first = match state.messages {
+        0 => state.last_sequence + 1,
+        _ => state.first_sequence,
+    };
     let rules = [
         (config.max_messages_per_subject > 0).then(|| {
             let kept = config.max_messages_per_subject;
@@ -35,6 +40,7 @@ pub(super) fn forgets(info: &Info) -> Vec<String> {
             format!("it keeps {kept} bytes (max_bytes)")
         }),
         (deleted > 0).then(|| format!("{deleted} events were deleted from its middle")),
+        (first > 1).then(|| format!("it begins with event {first}")),
     ];
     rules.into_iter().flatten().collect()
 }
