@@ -1,9 +1,10 @@
 //! `foldline dead-letters`: what a projection could not apply, and what is to become of it.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use foldline::catalog::Discard;
+use foldline::projection::Status;
 use foldline::projection::requests::Settled;
 use foldline::query::{DeadLetterDetails, DeadLetterSummary};
 use foldline::supervisor::Outcome;
@@ -111,7 +112,8 @@ fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
     }
     if letters.is_empty() {
         let name = printable(&common.name);
-        return Ok(writeln!(stdout, "{name} has no dead letters")?);
+        writeln!(stdout, "{name} has no dead letters")?;
+        return say_where_it_stops(common, &mut stdout);
     }
     let mut rows = table(["SEQUENCE", "SUBJECT", "KEY", "STATE", "ATTEMPTS", "ERROR"]);
     for letter in letters {
@@ -125,6 +127,25 @@ fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
         ]);
     }
     Ok(writeln!(stdout, "{}", shown(&rows))?)
+}
+
+/// What has stopped a generation is no dead letter, and looked for here all the same.
+fn say_where_it_stops(common: &operate::Arguments, out: &mut impl Write) -> Result<(), CliError> {
+    let status: Status = client(common)
+        .get(path(&common.name, "").trim_end_matches('/'))?
+        .parse()?;
+    let name = printable(&common.name);
+    for generation in status.generations {
+        let (number, problem) = (generation.number, generation.last_error);
+        if let Some(failed) = problem.and_then(|problem| problem.event) {
+            let sequence = failed.event.sequence;
+            writeln!(
+                out,
+                "generation {number} has stopped at event {sequence}: `foldline dead-letters show {name} {sequence} --generation {number}`"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn show_discarded(common: &operate::Arguments) -> Result<(), CliError> {

@@ -84,6 +84,8 @@ fn what_has_stopped_a_generation_is_shown_as_a_dead_letter_is() {
         host.restart();
         wait_stopped(&host, 2);
     }
+    let listed = host.cli(&["dead-letters", "list", "scribe"]).stdout;
+    assert!(listed.contains(show), "{listed}");
     let other = host.cli(&["dead-letters", "show", "scribe", "3"]);
     other.assert_explains(1, &["no dead letter 3"]);
 

@@ -138,7 +138,7 @@ impl Failure {
                 "restore the stream's history, or build it without these events: `foldline accept NAME` this time, [projection.NAME] on_lost_events = \"accept\" always",
             ),
             (Self::Source(SourceError::EventsLost { .. }), Purpose::Verify) => Some(
-                "restore the stream's history and `foldline verify NAME` again: what is left says nothing about rows that were made of more",
+                "restore the stream's history and `foldline verify NAME` again: what is left says nothing about rows that were made of more. `foldline cancel NAME` takes this one away",
             ),
             _ => None,
         }
