@@ -26,6 +26,7 @@ const LONGEST_VALUE: usize = 100;
 ///
 /// When the bytes are no row.
 pub(crate) fn values(row: &[u8]) -> Result<Vec<Value<'static>>> {
+    let value = |field| value(field).map(Value::into_owned);
     Fields::new(row).map(value).collect()
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn has_key(row: &[u8], positions: &[u32], mut key: &[u8]) -> bool {
     key.is_empty()
 }
 
-fn value(field: Result<Field<'_>, Malformed>) -> Result<Value<'static>> {
+fn value(field: Result<Field<'_>, Malformed>) -> Result<Value<'_>> {
     Ok(match field.context("these bytes are no row")? {
         Field::Null => Value::Null,
         Field::Boolean(boolean) => Value::Boolean(boolean),
@@ -52,9 +53,9 @@ fn value(field: Result<Field<'_>, Malformed>) -> Result<Value<'static>> {
         Field::Real(real) => Value::Real(real),
         Field::Text(text) => {
             let text = std::str::from_utf8(text).context("these bytes are no row")?;
-            Value::Text(Cow::Owned(text.to_owned()))
+            Value::Text(Cow::Borrowed(text))
         }
-        Field::Blob(bytes) => Value::Blob(Cow::Owned(bytes.to_owned())),
+        Field::Blob(bytes) => Value::Blob(Cow::Borrowed(bytes)),
     })
 }
 
@@ -64,8 +65,21 @@ fn value(field: Result<Field<'_>, Malformed>) -> Result<Value<'static>> {
 ///
 /// When it does not fit.
 pub(crate) fn read<T: Table>(row: Vec<u8>) -> Result<T> {
+    unpack::<T, T>(row, T::unpack)
+}
+
+/// The same into a row that is not needed any more, whose memory is used again.
+///
+/// # Errors
+///
+/// When it does not fit. Then `old` is neither the one nor the other.
+pub(crate) fn read_into<T: Table>(row: Vec<u8>, old: &mut T) -> Result<()> {
+    unpack::<T, ()>(row, |columns| old.unpack_into(columns))
+}
+
+fn unpack<T: Table, R>(row: Vec<u8>, unpack: impl FnOnce(&mut Columns) -> Result<R>) -> Result<R> {
     let mut columns = Columns::new::<T>(row);
-    let read = T::unpack(&mut columns);
+    let read = unpack(&mut columns);
     if read.is_err() || !columns.are_used_up() {
         // Of a row that was made for another table, its width says more than the first value that does not fit.
         columns.check_width()?;
@@ -116,8 +130,20 @@ impl Columns {
     /// When the value is not one of that type, or out of its range.
     #[allow(clippy::should_implement_trait, reason = "every call has another type")]
     pub fn next<C: ColumnValue>(&mut self) -> Result<C> {
-        let value = self.take();
+        let value = self.take().into_owned();
         C::from_value(value).map_err(|value| self.misfit(&value, std::any::type_name::<C>()))
+    }
+
+    /// Hands the next column's value to `replace`, which puts it into a field of type `C`.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next): when `replace` gives it back.
+    pub fn next_into<C>(
+        &mut self,
+        replace: impl FnOnce(Value<'_>) -> Result<(), Value<'static>>,
+    ) -> Result<()> {
+        replace(self.take()).map_err(|value| self.misfit(&value, std::any::type_name::<C>()))
     }
 
     /// The next column's document as the type of its field.
@@ -136,7 +162,7 @@ impl Columns {
     ///
     /// When the value is neither null nor a JSON document of that type.
     pub fn next_json_or_null<C: DeserializeOwned>(&mut self) -> Result<Option<C>> {
-        let value = self.take();
+        let value = self.take().into_owned();
         let document = match &value {
             Value::Null => return Ok(None),
             Value::Text(document) => document,
@@ -147,7 +173,7 @@ impl Columns {
             .with_context(|| self.misfit(&value, std::any::type_name::<C>()).to_string())
     }
 
-    fn take(&mut self) -> Value<'static> {
+    fn take(&mut self) -> Value<'_> {
         let mut rest = Fields::new(&self.row[self.next..]);
         let Some(field) = rest.next() else {
             // There are fewer values than columns, and `are_used_up` will say so.

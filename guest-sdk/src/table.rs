@@ -14,7 +14,7 @@ use crate::value::Value;
     label = "not a row type",
     note = "write `#[derive(Table)]` above the struct and `#[key]` above its key field"
 )]
-pub trait Table: Sized {
+pub trait Table: Sized + 'static {
     /// Name, columns, key and indexes.
     const DEFINITION: TableDefinition;
 
@@ -36,6 +36,15 @@ pub trait Table: Sized {
     /// When a value does not fit its field; the text names table and column.
     #[doc(hidden)]
     fn unpack(columns: &mut Columns) -> Result<Self>;
+
+    /// The same into a row that is not needed any more, whose memory is used again. After an error it is neither the one
+    /// nor the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`unpack`](Self::unpack).
+    #[doc(hidden)]
+    fn unpack_into(&mut self, columns: &mut Columns) -> Result<()>;
 
     /// The row's values in the order of the columns.
     ///

@@ -74,6 +74,7 @@ fn scenarios(event: &Event, rows: &mut ReadModel) -> Result<()> {
         Some("keys") => look_up_by_all_spellings(rows),
         Some("find") => find(rows),
         Some("update") => update(rows),
+        Some("take_turns") => change_in_turns(rows),
         Some("change_key") => rows
             .update("a", |counter: &mut Counter| counter.name = "b".into())
             .map(drop),
@@ -214,6 +215,42 @@ fn update(rows: &mut ReadModel) -> Result<()> {
     let known = rows.update("a", |counter: &mut Counter| counter.count += 1)?;
     ensure!(known);
     Ok(())
+}
+
+/// Two rows that differ in all that can be null, empty or longer.
+fn two_rows() -> [Everything; 2] {
+    let full = Everything {
+        id: 1,
+        text: "longer than the other one".into(),
+        maybe: Some("there".into()),
+        extra: Some(Tag { name: "y".into() }),
+        ..everything()
+    };
+    let bare = Everything {
+        id: 2,
+        text: String::new(),
+        bytes: Vec::new(),
+        json: json!(null),
+        tags: Vec::new(),
+        counts: HashMap::new(),
+        ..everything()
+    };
+    [full, bare]
+}
+
+fn change_in_turns(rows: &mut ReadModel) -> Result<()> {
+    two_rows().into_iter().try_for_each(|row| rows.put(row))?;
+    for id in [1, 2, 1, 2, 2, 1] {
+        let known = rows.update(id, |row: &mut Everything| row.small += 1)?;
+        ensure!(known, "row {id} was put");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_row_that_is_changed_has_nothing_of_the_one_that_was_changed_before() {
+    let changed = two_rows().map(|row| Everything { small: -2, ..row });
+    given::<scenarios>([event("scenario.take_turns")]).then(changed);
 }
 
 #[test]

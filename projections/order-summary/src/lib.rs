@@ -102,10 +102,10 @@ fn change(
 ) -> Result<()> {
     let (version, updated_at) = (envelope.version()?, envelope.timestamp()?);
     rows.update(envelope.aggregate_id()?, |order: &mut Order| {
-        order.status = status.to_owned();
+        status.clone_into(&mut order.status);
         order.tracking_number = shipped_as.or(order.tracking_number.take());
         order.version = version;
-        order.updated_at = updated_at.to_owned();
+        updated_at.clone_into(&mut order.updated_at);
     })?;
     Ok(())
 }

@@ -18,6 +18,7 @@ pub(super) fn table(table: &Table<'_>) -> TokenStream {
         .map(|field| field.ty);
     let pack = table.fields.iter().map(pack);
     let unpack = table.fields.iter().map(unpack);
+    let unpack_into = table.fields.iter().map(unpack_into);
     let finders = finders(table);
     let checks = type_checks(table);
     quote! {
@@ -33,6 +34,11 @@ pub(super) fn table(table: &Table<'_>) -> TokenStream {
 
             fn unpack(columns: &mut ::foldline_sdk::row::Columns) -> ::foldline_sdk::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#unpack),* })
+            }
+
+            fn unpack_into(&mut self, columns: &mut ::foldline_sdk::row::Columns) -> ::foldline_sdk::Result<()> {
+                #(#unpack_into;)*
+                ::core::result::Result::Ok(())
             }
         }
 
@@ -96,14 +102,27 @@ fn pack(field: &Field<'_>) -> TokenStream {
 
 fn unpack(field: &Field<'_>) -> TokenStream {
     let Field { ident, ty, .. } = field;
-    let next = if field.json && field.optional {
-        quote!(columns.next_json_or_null()?)
-    } else if field.json {
-        quote!(columns.next_json()?)
-    } else {
-        quote_spanned!(ty.span()=> columns.next::<#ty>()?)
-    };
+    let next = next_json(field);
+    let next = next.unwrap_or_else(|| quote_spanned!(ty.span()=> columns.next::<#ty>()?));
     quote!(#ident: #next)
+}
+
+fn unpack_into(field: &Field<'_>) -> TokenStream {
+    let Field { ident, ty, .. } = field;
+    if let Some(next) = next_json(field) {
+        return quote!(self.#ident = #next);
+    }
+    // Called by its path: then a type that is no column is the same error as elsewhere, which is told once.
+    let replace = quote_spanned!(ty.span()=> <#ty as ::foldline_sdk::ColumnValue>::replace);
+    quote!(columns.next_into::<#ty>(|value| #replace(&mut self.#ident, value))?)
+}
+
+fn next_json(field: &Field<'_>) -> Option<TokenStream> {
+    let next = match field.optional {
+        true => quote!(columns.next_json_or_null()?),
+        false => quote!(columns.next_json()?),
+    };
+    field.json.then_some(next)
 }
 
 /// One function per index, `by_customer_id`, that says what to find.
