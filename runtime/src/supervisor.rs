@@ -235,7 +235,7 @@ impl Supervisor {
             projection
                 .generations
                 .iter_mut()
-                .for_each(Hosted::not_watched);
+                .for_each(Hosted::begins_anew_to_meet);
         }
         // Readers are shown the other generation before the one they had goes away.
         self.publish(&projection);

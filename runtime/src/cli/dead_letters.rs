@@ -113,7 +113,7 @@ fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
     if letters.is_empty() {
         let name = printable(&common.name);
         writeln!(stdout, "{name} has no dead letters")?;
-        return say_where_it_stops(common, &mut stdout);
+        return say_where_it_stops(common, of, &mut stdout);
     }
     let mut rows = table(["SEQUENCE", "SUBJECT", "KEY", "STATE", "ATTEMPTS", "ERROR"]);
     for letter in letters {
@@ -126,18 +126,29 @@ fn show_list(common: &operate::Arguments, of: &Of) -> Result<(), CliError> {
             printable(first_line(&letter.error)),
         ]);
     }
-    Ok(writeln!(stdout, "{}", shown(&rows))?)
+    writeln!(stdout, "{}", shown(&rows))?;
+    say_where_it_stops(common, of, &mut stdout)
 }
 
 /// What has stopped a generation is no dead letter, and looked for here all the same.
-fn say_where_it_stops(common: &operate::Arguments, out: &mut impl Write) -> Result<(), CliError> {
+fn say_where_it_stops(
+    common: &operate::Arguments,
+    of: &Of,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
     let status: Status = client(common)
         .get(path(&common.name, "").trim_end_matches('/'))?
         .parse()?;
     let name = printable(&common.name);
     for generation in status.generations {
-        let (number, problem) = (generation.number, generation.last_error);
-        if let Some(failed) = problem.and_then(|problem| problem.event) {
+        let number = generation.number;
+        if of.generation.is_some_and(|asked| asked != number) {
+            continue;
+        }
+        let failed = generation.last_error.and_then(|problem| problem.event);
+        // What was passed since is told by the status, and stops nobody.
+        let failed = failed.filter(|failed| failed.event.sequence > generation.checkpoint);
+        if let Some(failed) = failed {
             let sequence = failed.event.sequence;
             writeln!(
                 out,

@@ -2,7 +2,7 @@
 
 use super::compare::COMPARISONS_MAX;
 use super::meeting::Apart;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, Purpose};
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::store::sqlite::compare::CompareError;
@@ -81,6 +81,8 @@ pub enum CommandError {
         name: String,
         /// What is being built.
         version: u32,
+        /// What for.
+        purpose: Purpose,
         /// Whether the live one goes on meanwhile.
         goes_on: bool,
     },
@@ -232,6 +234,8 @@ pub enum CommandError {
         sequence: u64,
         /// Its stream.
         stream: String,
+        /// What becomes of the generation that has stopped at it.
+        then: String,
     },
     /// The loop could not take it up, or ended on the way.
     #[error("dead letter {sequence} of {name} cannot be settled now")]
@@ -297,9 +301,20 @@ impl CommandError {
                      the stream"
                 );
             }
-            Self::Building { .. } => {
-                "wait until it is live, or `foldline promote` makes it live where that is left to you; `foldline cancel` gives \
-                 it up, and another module in the modules folder is built instead"
+            Self::Building {
+                name,
+                purpose: Purpose::Verify,
+                ..
+            } => {
+                return format!(
+                    "wait until it is compared with the live one, or give it up: `foldline cancel {name}`"
+                );
+            }
+            Self::Building { name, .. } => {
+                return format!(
+                    "wait until it is live, or `foldline promote {name}` makes it live where that is left to you; `foldline \
+                     cancel {name}` gives it up, and another module in the modules folder is built instead"
+                );
             }
             Self::Halted { name, .. } => {
                 return format!("`foldline status {name}` says what to do about that");
@@ -351,10 +366,8 @@ impl CommandError {
                      `foldline dead-letters discard {name} {sequence} --generation {generation}`"
                 );
             }
-            Self::EventGone { name, .. } => {
-                return format!(
-                    "what has stopped at it goes on by itself soon; `foldline status {name} --json` has what is known of it"
-                );
+            Self::EventGone { name, then, .. } => {
+                return format!("{then}; `foldline status {name} --json` has what is known of it");
             }
             Self::NotReached { name, .. } => {
                 return format!(

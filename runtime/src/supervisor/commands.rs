@@ -180,10 +180,11 @@ impl Supervisor {
             building.has_stopped() || (halted && building.record.purpose == Purpose::Verify)
         };
         if let Some(building) = building.filter(|building| !gives_way(building)) {
-            let version = building.record.version;
+            let (version, purpose) = (building.record.version, building.record.purpose);
             return Err(CommandError::Building {
                 name: name.to_owned(),
                 version,
+                purpose,
                 goes_on: !halted,
             });
         }
@@ -226,6 +227,10 @@ impl Supervisor {
         if let Some(problem) = live.no_comparison() {
             let name = name.to_owned();
             return Err(CommandError::Halted { name, problem });
+        }
+        // The two would have to stand at the same event: what passes that one leaves the live one behind for good.
+        if let Some(error) = live.stopped_at_event() {
+            return Err(error);
         }
         let built = self.find(name)?.built().map(|built| built.record.version);
         if let Some(version) = built.filter(|&version| version > live.record.version) {

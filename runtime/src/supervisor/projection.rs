@@ -213,6 +213,7 @@ impl Hosted {
             digest = module.short_digest(),
             "starting"
         );
+        self.setbacks = 0;
         let stop = ground.stop.child_token();
         let (sender, receiver) = watch::channel(module);
         self.progress.state(State::Starting, None);
@@ -253,6 +254,12 @@ impl Hosted {
 
     pub(super) fn not_watched(&mut self) {
         self.watch = None;
+    }
+
+    /// There is another live one that it is to reach.
+    pub(super) fn begins_anew_to_meet(&mut self) {
+        self.watch = None;
+        self.setbacks = 0;
     }
 
     /// Could not be brought together with the live one; how often that was so before.

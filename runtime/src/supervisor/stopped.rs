@@ -47,13 +47,11 @@ impl Supervisor {
     ) {
         let sequence = event.sequence;
         let others = self.others_behind(name, number, sequence);
-        let standing = self.standing_before(name, sequence);
         let given_up = self.give_up(name, number, event);
         let (then, status) = match given_up {
             Ok(given_up) => given_up,
             Err(error) => return answer(Some(reply), Err(error)),
         };
-        standing.iter().for_each(Requests::wake);
         let message = format!("event {sequence} of {name} is given up: {then}");
         tokio::spawn(async move {
             let effect = match status {
@@ -65,7 +63,8 @@ impl Supervisor {
         });
     }
 
-    /// Enters it, and says what becomes of this generation: where that goes on, its status will tell.
+    /// Enters it, wakes whoever has stopped at it, and says what becomes of this generation: where that goes on, its
+    /// status will tell.
     fn give_up(
         &mut self,
         name: &str,
@@ -75,6 +74,8 @@ impl Supervisor {
         let catalog = Arc::clone(&self.ground.shared.catalog);
         Discards::new(Arc::clone(&catalog), name).add(event)?;
         let sequence = event.sequence;
+        let standing = self.standing_before(name, sequence);
+        standing.iter().for_each(Requests::wake);
         tracing::warn!(projection = name, sequence, "event {sequence} is given up");
         let generations = self.find(name)?.generations.iter();
         let hosted = generations
@@ -85,7 +86,9 @@ impl Supervisor {
             generation: number,
         })?;
         let then = hosted.behind_it();
-        let Some(failure) = hosted.record.failure.clone() else {
+        let failure = hosted.record.failure.clone();
+        let has_failed = hosted.record.state == GenerationState::Failed;
+        let Some(failure) = failure.filter(|_| has_failed) else {
             return Ok((then, Some(hosted.progress.subscribe())));
         };
         // Its status is to say the same as the answer.
@@ -139,15 +142,19 @@ impl Supervisor {
             Ok(None) => return drop(reply.send(Ok(None))),
             Err(error) => return drop(reply.send(Err(error))),
         };
-        let (record, stream) = (Arc::clone(&hosted.record), hosted.progress.stream());
-        let (name, shared) = (name.to_owned(), Arc::clone(&self.ground.shared));
+        let name = name.to_owned();
+        let Some(stream) = self.stream_of(&name, hosted) else {
+            return drop(reply.send(Err(CommandError::NoStream { name })));
+        };
+        let (record, then) = (Arc::clone(&hosted.record), hosted.without_it());
+        let shared = Arc::clone(&self.ground.shared);
         tokio::spawn(async move {
-            let stream = stream.unwrap_or_default();
             let event = read_again(&*shared.source, &stream, &failed.event).await;
             let gone = || CommandError::EventGone {
                 name,
                 sequence,
                 stream: stream.clone(),
+                then,
             };
             let event = event.map_err(CommandError::from);
             let stopping = event.and_then(|event| event.ok_or_else(gone)).map(|event| {
@@ -163,6 +170,12 @@ impl Supervisor {
             });
             drop(reply.send(stopping.map(Some)));
         });
+    }
+
+    /// Its stream, or the live one's where it has not read anything: a build that failed at its first event, say.
+    fn stream_of(&self, name: &str, hosted: &Hosted) -> Option<String> {
+        let live = || self.projections.get(name)?.live()?.progress.stream();
+        hosted.progress.stream().or_else(live)
     }
 }
 
@@ -183,16 +196,24 @@ impl Projection {
 impl Hosted {
     /// Why nothing becomes of a request for the event of this sequence.
     pub(super) fn takes_nothing_up(&self, sequence: Sequence) -> CommandError {
-        let name = self.record.definition.name.clone();
+        let name = || self.record.definition.name.clone();
+        let not_now = || CommandError::NotNow {
+            name: name(),
+            sequence,
+        };
+        self.stopped_at_event().unwrap_or_else(not_now)
+    }
+
+    /// That it has stopped at an event, if it has.
+    pub(super) fn stopped_at_event(&self) -> Option<CommandError> {
         let status = self.progress.subscribe();
-        match status.borrow().stands_before() {
-            Some(failed) => CommandError::StoppedAt {
-                name,
-                generation: self.record.number,
-                sequence: failed.event.sequence,
-            },
-            None => CommandError::NotNow { name, sequence },
-        }
+        let status = status.borrow();
+        let failed = status.stands_before()?;
+        Some(CommandError::StoppedAt {
+            name: self.record.definition.name.clone(),
+            generation: self.record.number,
+            sequence: failed.event.sequence,
+        })
     }
 
     /// What becomes of one that has stopped at an event, when that is given up.
@@ -208,6 +229,16 @@ impl Hosted {
                 format!("`foldline verify {name}` builds it again")
             }
             _ => format!("generation {} is tried again", record.number),
+        }
+    }
+
+    /// What becomes of one that has stopped at an event, when that is not in the stream any more.
+    fn without_it(&self) -> String {
+        let number = self.record.number;
+        match self.is_running() {
+            true => format!("generation {number} goes on without it by itself, soon"),
+            false if self.record.state == GenerationState::Failed => self.behind_it(),
+            false => format!("generation {number} goes on without it when it runs again"),
         }
     }
 

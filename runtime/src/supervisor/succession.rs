@@ -107,10 +107,12 @@ impl Ahead {
         }
     }
 
-    /// The event that the live one has stopped at: what may stop there, too, is no better before it has passed it.
-    pub(super) fn obstacle(&self) -> Option<Sequence> {
+    /// Whether a generation has passed the event that the live one has stopped at, if it has: what may stop there, too, is
+    /// no better before. What is only compared need not be better.
+    pub(super) fn is_passed(&self, next: &GenerationRecord, of_next: &Status) -> bool {
         let live = self.status.borrow();
-        live.stands_before().map(|failed| failed.event.sequence)
+        let obstacle = live.stands_before().map(|failed| failed.event.sequence);
+        next.purpose == Purpose::Verify || obstacle.is_none_or(|it| of_next.checkpoint >= it)
     }
 }
 

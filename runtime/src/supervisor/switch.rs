@@ -39,6 +39,10 @@ impl Supervisor {
 
     /// Notices when what is being built is at the heels of the live one, if it is to be promoted by itself.
     pub(super) fn watch_building(&self, projection: &mut Projection) {
+        // What comes of that says whether to go on watching.
+        if projection.meeting {
+            return;
+        }
         let automatic = self.settings(&projection.name).promote == Promote::Auto;
         let Some(live) = projection.live() else {
             return;
@@ -153,8 +157,8 @@ impl Supervisor {
             Err(apart) => return self.not_done(name, number, apart.into(), reply),
         };
         match aim {
-            // What the live one is may have been found since the two were asked to stand.
-            Aim::Switch if reply.is_none() && self.is_elsewhere(name, number) => {
+            // What the live one is, and where it stops, may have been found since the two were asked to stand.
+            Aim::Switch if reply.is_none() && !self.may_take_over(name, number) => {
                 drop(meeting);
                 self.try_again(name, number, true);
             }
@@ -272,18 +276,20 @@ impl Supervisor {
         Ok(Outcome::said(message, Some(number)))
     }
 
-    fn is_elsewhere(&self, name: &str, number: u32) -> bool {
+    /// Whether nothing is in the way of this generation's taking the place of the live one by itself, other than its own
+    /// state.
+    fn may_take_over(&self, name: &str, number: u32) -> bool {
         let projection = self.projections.get(name);
         let Some((projection, live)) = projection.and_then(|found| Some((found, found.live()?)))
         else {
-            return false;
+            return true;
         };
         let mut all = projection.generations.iter();
         let next = all.find(|hosted| hosted.record.number == number);
-        next.is_some_and(|next| {
-            let status = next.progress.subscribe();
-            let live = Ahead::of(live, self.is_decided(name));
-            live.is_elsewhere(&next.record, &status.borrow())
+        next.is_none_or(|next| {
+            let (status, record) = (next.progress.subscribe(), &next.record);
+            let (live, status) = (Ahead::of(live, self.is_decided(name)), status.borrow());
+            !live.is_elsewhere(record, &status) && live.is_passed(record, &status)
         })
     }
 
@@ -344,10 +350,6 @@ fn is_near(live: &Ahead, building: &Status, record: &GenerationRecord) -> bool {
         false => near,
     };
     let elsewhere = live.is_elsewhere(record, building);
-    // What is only compared need not be better.
-    let obstacle = live
-        .obstacle()
-        .filter(|_| record.purpose == Purpose::Promote);
-    let passed = obstacle.is_none_or(|event| building.checkpoint >= event);
+    let passed = live.is_passed(record, building);
     runs && !elsewhere && passed && building.checkpoint + near >= live.aim(record, building)
 }
