@@ -88,6 +88,10 @@ fn what_has_stopped_a_generation_is_shown_as_a_dead_letter_is() {
     assert!(listed.contains(show), "{listed}");
     let other = host.cli(&["dead-letters", "show", "scribe", "3"]);
     other.assert_explains(1, &["no dead letter 3"]);
+    // What passes the event could never be compared with what stands before it.
+    let verify = host.cli(&["verify", "scribe"]);
+    let discard = "dead-letters discard scribe 2 --generation 1";
+    verify.assert_explains(1, &["has stopped at event 2", discard]);
 
     // The answer to a discard says what has become of it.
     let given_up = host.cli(&["dead-letters", "discard", "scribe", "2"]);
@@ -102,7 +106,8 @@ fn what_has_stopped_a_generation_is_shown_as_a_dead_letter_is() {
     // Nothing is kept of what was not set aside.
     stream.delete_message(4);
     let gone = host.cli(&["dead-letters", "show", "scribe", "4"]);
-    gone.assert_explains(1, &["event 4", "not in stream ORDERS any more"]);
+    let then = "generation 1 goes on without it by itself";
+    gone.assert_explains(1, &["event 4", "not in stream ORDERS any more", then]);
 }
 
 #[test]
@@ -119,6 +124,15 @@ fn what_has_stopped_a_build_is_shown_also_where_the_live_one_has_set_it_aside() 
         }
         let of_live = host.cli(&["dead-letters", "show", "scribe", "2"]);
         assert!(of_live.stdout.contains("held, 2 events"), "{of_live:?}");
+        let listed = host.cli(&["dead-letters", "list", "scribe"]).stdout;
+        assert!(
+            listed.contains("generation 2 has stopped at event 2"),
+            "{listed}"
+        );
+        let listed = host
+            .cli(&["dead-letters", "list", "scribe", "--generation", "1"])
+            .stdout;
+        assert!(!listed.contains("has stopped"), "{listed}");
         host.restart();
     }
     // What is said of it afterwards is what the answer said.
