@@ -158,8 +158,9 @@ pub trait EventSource: Send + Sync + 'static {
         time: Timestamp,
     ) -> BoxFuture<'a, Result<Sequence, SourceError>>;
 
-    /// The stream's last sequence, if it holds nothing behind `from` up to there: those events were deleted one by one.
-    /// None where something is left, where nothing ever was, or where events were dropped that count as lost.
+    /// The stream's last sequence, if it is proved to hold nothing behind `from` up to there: those events were deleted one
+    /// by one. None where something is or may be left, where nothing ever was, or where events were dropped that count as
+    /// lost.
     fn end_behind<'a>(
         &'a self,
         stream: &'a str,

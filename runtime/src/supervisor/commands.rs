@@ -232,6 +232,17 @@ impl Supervisor {
         if let Some(error) = live.stopped_at_event() {
             return Err(error);
         }
+        // One that has come to a stop may wait for a decision, such as to accept what its stream has lost.
+        let building = self.find(name)?.of_state(GenerationState::Building);
+        let waits = building.filter(|building| building.record.purpose == Purpose::Promote);
+        if let Some(waits) = waits {
+            return Err(CommandError::Building {
+                name: name.to_owned(),
+                version: waits.record.version,
+                purpose: Purpose::Promote,
+                goes_on: true,
+            });
+        }
         let built = self.find(name)?.built().map(|built| built.record.version);
         if let Some(version) = built.filter(|&version| version > live.record.version) {
             let name = name.to_owned();

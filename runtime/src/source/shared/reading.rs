@@ -21,8 +21,9 @@ const FAR: u64 = 10_000;
 const PARK_AFTER: Duration = Duration::from_secs(2);
 
 /// After so long without an event it is looked whether what the stream counts is still there: soon where nothing waited
-/// when the last event was sent. Else what waits may be large and on its way, and the look would fetch it once more.
-const QUIET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// when the last event was sent. Else what waits may be large and on its way, and each look would fetch it once more. Two
+/// generations that are brought together wait for each other longer than this.
+const QUIET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Reads for one group.
 pub(super) struct Reading {
@@ -112,6 +113,7 @@ impl Reading {
     async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
         let (mut reader, lane) = self.open(lane).await?;
         let mut pending = reader.pending;
+        let mut looked = false;
         loop {
             if let Some(closed) = self.change_place(pending, lane) {
                 return Ok(closed);
@@ -124,11 +126,18 @@ impl Reading {
                     }
                     continue;
                 }
-                () = tokio::time::sleep(quiet(pending)) => match self.deleted().await {
-                    Some(nothing) => nothing,
-                    None => continue,
-                },
+                // What arrives meanwhile comes first.
+                nothing = self.deleted(quiet(pending, looked)) => {
+                    looked = true;
+                    let Some(nothing) = nothing.filter(|_| reader.batches.is_empty()) else {
+                        continue;
+                    };
+                    // The reader knows nothing of it: it would miss those events later.
+                    let closed = self.deliver(&Arc::new(nothing)).await;
+                    return Ok(closed.unwrap_or(Closed::Reopen(lane)));
+                }
             };
+            looked = false;
             pending = batch.pending();
             if let Some(closed) = self.deliver(&Arc::new(batch)).await {
                 return Ok(closed);
@@ -136,10 +145,12 @@ impl Reading {
         }
     }
 
-    /// A batch without events that reaches to the stream's end, where all that follows was deleted before it was read.
+    /// A batch without events that reaches to the stream's end, where all that follows was deleted before it was read;
+    /// looks for that after this time.
     ///
     /// No reader ever comes to such an end: who waits for that would wait for the next event.
-    async fn deleted(&self) -> Option<Batch> {
+    async fn deleted(&self, after: Duration) -> Option<Batch> {
+        tokio::time::sleep(after).await;
         let at = self.group.position();
         let end = self
             .registry
@@ -201,10 +212,11 @@ impl Reading {
     }
 }
 
-fn quiet(pending: u64) -> Duration {
+/// How long to wait for an event before it is looked for, for the first time or once more.
+fn quiet(pending: u64, looked: bool) -> Duration {
     let [at_the_end, before_it] = QUIET;
     match pending {
-        0 => at_the_end,
+        0 if !looked => at_the_end,
         _ => before_it,
     }
 }
