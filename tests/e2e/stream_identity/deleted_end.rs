@@ -1,5 +1,7 @@
 //! The last events of a stream are deleted, as people do with what they must not keep: nothing is left to wait for.
 
+use foldline_tests::wait::wait_until;
+
 use super::*;
 
 #[test]
@@ -56,4 +58,34 @@ fn a_stream_made_anew_is_noticed_also_where_the_last_place_was_a_deleted_event()
     host.restart();
     let error = "not the one this read model was built from";
     assert_says(&host, "failed", error, "restore the stream");
+}
+
+/// It answers that it finds no message, as where there is none.
+#[test]
+fn a_server_that_cannot_read_its_disk_has_not_deleted_what_it_does_not_give() {
+    let (mut nats, stream, mut host) = at_500();
+    host.kill();
+    let last = stream.publish(&Orders::new(2).events(3));
+    // A server that was started anew has nothing in memory.
+    nats.restart();
+    let block = nats.store().join("jetstream/$G/streams/ORDERS/msgs/1.blk");
+    let away = block.with_extension("away");
+    std::fs::rename(&block, &away).unwrap();
+    std::fs::create_dir(&block).unwrap();
+    host.restart();
+    // Once for each heartbeat that the host asks for, long enough for it to look several times.
+    let failed = || {
+        nats.log_lines_with("Received an error looking up message")
+            .len()
+    };
+    wait_until("the server has failed to read", || {
+        (failed() >= 10).then_some(())
+    });
+    assert_eq!(host.status("ledger")["checkpoint"], 500);
+
+    std::fs::remove_dir(&block).unwrap();
+    std::fs::rename(&away, &block).unwrap();
+    host.wait_applied("ledger", last);
+    let head = host.row("ledger", "heads", "head").expect("a row");
+    assert_eq!(head["events"], 503, "{head}");
 }
