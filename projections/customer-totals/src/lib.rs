@@ -82,7 +82,7 @@ fn count_order(rows: &mut ReadModel, customer_id: &str, placed_at: &str) -> Resu
     };
     rows.upsert(customer_id, new, |customer| {
         customer.orders += 1;
-        customer.last_order_at = placed_at.to_owned();
+        placed_at.clone_into(&mut customer.last_order_at);
     })
 }
 

@@ -145,8 +145,9 @@ pub(super) async fn event(
     }))
 }
 
-/// Deleted sequences of a stream at most that are asked for, about 10 MB: a server tells all of them or none.
-const DELETED_MAX: u64 = 1_000_000;
+/// Deleted sequences of a stream at most that are asked for, about 1 MB: a server tells all of them or none, and the answer
+/// shares its connection with live events.
+const DELETED_MAX: u64 = 100_000;
 
 /// The stream's last sequence, if nothing is left between `from` and that.
 ///

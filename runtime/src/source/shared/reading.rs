@@ -21,9 +21,11 @@ const FAR: u64 = 10_000;
 const PARK_AFTER: Duration = Duration::from_secs(2);
 
 /// After so long without an event it is looked whether what the stream counts is still there: soon where nothing waited
-/// when the last event was sent. Else what waits may be large and on its way, and each look would fetch it once more. Two
-/// generations that are brought together wait for each other longer than this.
-const QUIET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// when the last event was sent.
+const QUIET: Duration = Duration::from_secs(1);
+/// Else, and after each look: what waits may be large and on its way, and each look fetches it once more. Two generations
+/// that are brought together wait for each other longer than this.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Reads for one group.
 pub(super) struct Reading {
@@ -113,7 +115,8 @@ impl Reading {
     async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
         let (mut reader, lane) = self.open(lane).await?;
         let mut pending = reader.pending;
-        let mut looked = false;
+        // Kept through what else wakes this: a projection that fails again and again comes and goes all the time.
+        let mut look_at = Instant::now() + quiet(pending);
         loop {
             if let Some(closed) = self.change_place(pending, lane) {
                 return Ok(closed);
@@ -127,8 +130,8 @@ impl Reading {
                     continue;
                 }
                 // What arrives meanwhile comes first.
-                nothing = self.deleted(quiet(pending, looked)) => {
-                    looked = true;
+                nothing = self.deleted(look_at) => {
+                    look_at = Instant::now() + LOOK_AGAIN;
                     let Some(nothing) = nothing.filter(|_| reader.batches.is_empty()) else {
                         continue;
                     };
@@ -137,8 +140,8 @@ impl Reading {
                     return Ok(closed.unwrap_or(Closed::Reopen(lane)));
                 }
             };
-            looked = false;
             pending = batch.pending();
+            look_at = Instant::now() + quiet(pending);
             if let Some(closed) = self.deliver(&Arc::new(batch)).await {
                 return Ok(closed);
             }
@@ -146,11 +149,11 @@ impl Reading {
     }
 
     /// A batch without events that reaches to the stream's end, where all that follows was deleted before it was read;
-    /// looks for that after this time.
+    /// looks for that at this time.
     ///
     /// No reader ever comes to such an end: who waits for that would wait for the next event.
-    async fn deleted(&self, after: Duration) -> Option<Batch> {
-        tokio::time::sleep(after).await;
+    async fn deleted(&self, look_at: Instant) -> Option<Batch> {
+        tokio::time::sleep_until(look_at).await;
         let at = self.group.position();
         let end = self
             .registry
@@ -212,12 +215,10 @@ impl Reading {
     }
 }
 
-/// How long to wait for an event before it is looked for, for the first time or once more.
-fn quiet(pending: u64, looked: bool) -> Duration {
-    let [at_the_end, before_it] = QUIET;
+fn quiet(pending: u64) -> Duration {
     match pending {
-        0 if !looked => at_the_end,
-        _ => before_it,
+        0 => QUIET,
+        _ => LOOK_AGAIN,
     }
 }
 
