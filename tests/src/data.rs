@@ -18,6 +18,8 @@ pub use generation::{Generation, Letter, generations};
 pub struct LiveReadModel {
     /// Its version.
     pub version: u64,
+    /// Its file, which no other generation has.
+    pub file: String,
     /// Its checkpoint's sequence; 0 when it has none.
     pub sequence: u64,
     /// The rows of the table that was asked for.
@@ -33,12 +35,13 @@ pub fn live(data: &Path, projection: &str, table: &str, key: &str) -> LiveReadMo
     let copy = tempfile::tempdir().expect("a temporary folder");
     copy_folder(data, copy.path());
     let (version, file) = live_file(copy.path(), projection);
-    let path = copy.path().join(file);
+    let path = copy.path().join(&file);
     if !path.exists() {
         // Killed between the catalog and the first commit: nothing was shown yet.
         let (sequence, rows) = (0, Rows::new());
         return LiveReadModel {
             version,
+            file,
             sequence,
             rows,
         };
@@ -61,6 +64,7 @@ pub fn live(data: &Path, projection: &str, table: &str, key: &str) -> LiveReadMo
     let by_key = |row: Value| (row[key].as_str().expect("a text key").to_owned(), row);
     LiveReadModel {
         version,
+        file,
         sequence: sequence.unwrap_or_default().cast_unsigned(),
         rows: rows.map(|row| by_key(row.expect("a row"))).collect(),
     }
