@@ -61,6 +61,9 @@ pub struct Supervisor {
     /// and goes on running, but decides nothing any more.
     broken: BTreeSet<String>,
     projections: BTreeMap<String, Projection>,
+    /// Whether settings of projections that are not there were named, which happens once: as soon as every file of the folder is
+    /// known.
+    settings_checked: bool,
     inbox: mpsc::Receiver<Message>,
 }
 
@@ -114,6 +117,7 @@ impl Supervisor {
             files: BTreeMap::new(),
             broken: BTreeSet::new(),
             projections: BTreeMap::new(),
+            settings_checked: false,
             inbox,
         };
         for record in records {

@@ -110,7 +110,7 @@ fn render(answer: &Answer, one: bool, out: &mut impl Write) -> Result<(), CliErr
     if all.projections.is_empty() && all.modules.is_empty() {
         writeln!(
             out,
-            "no projections: put a module into the host's modules folder; a host that has just started is still looking there"
+            "no projections: put a module into the host's modules folder; a host that has just started is still looking there, or compiling what it found"
         )?;
         return Ok(());
     }

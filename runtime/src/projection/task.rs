@@ -113,15 +113,8 @@ impl Task {
             fold = match next {
                 Ok(Next::Brake) => fold,
                 Ok(Next::Apply(batch)) => {
-                    let batch = match limit {
-                        Some(limit) => inputs.up_to(limit, batch),
-                        None => Some(inputs.fill_up(batch)),
-                    };
-                    let Some(batch) = batch else { continue };
-                    let more_wait = batch.pending() > 0 || inputs.ahead.is_some();
-                    let wanted = inputs.wanted(&batch, fold.sequence());
                     let (began, at_work) = (Instant::now(), self.turn.begin());
-                    let fold = fold.apply(&wanted, more_wait && limit.is_none())?;
+                    let fold = inputs.apply(batch, limit, fold)?;
                     drop(at_work);
                     runtime.block_on(inputs.give_way(&self.turn, began.elapsed()));
                     fold
@@ -172,6 +165,23 @@ impl Inputs {
             batch = batch => Ok(Next::Apply(batch?)),
             () = due => Ok(Next::Commit),
         }
+    }
+
+    /// Folds a batch, with what waits behind it or up to the limit.
+    fn apply(
+        &mut self,
+        batch: Arc<Batch>,
+        limit: Option<Sequence>,
+        fold: Fold,
+    ) -> Result<Fold, Failure> {
+        let batch = match limit {
+            Some(limit) => self.up_to(limit, batch),
+            None => Some(self.fill_up(batch)),
+        };
+        let Some(batch) = batch else { return Ok(fold) };
+        let more_wait = batch.pending() > 0 || self.ahead.is_some();
+        let wanted = self.wanted(&batch, fold.sequence());
+        fold.apply(&wanted, more_wait && limit.is_none())
     }
 
     /// Whether nothing up to `limit` is left to apply.

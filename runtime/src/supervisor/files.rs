@@ -25,6 +25,8 @@ pub(super) struct ModuleFile {
 impl Supervisor {
     /// Takes in what changed in the modules folder since the last look.
     pub(super) fn take(&mut self, findings: Vec<Finding>) {
+        let unfinished = |finding: &Finding| matches!(finding, Finding::Unfinished { .. });
+        let all_known = !findings.iter().any(unfinished);
         for finding in findings {
             match finding {
                 Finding::Loaded {
@@ -60,7 +62,7 @@ impl Supervisor {
         for name in names {
             self.settle(&name);
         }
-        if !self.directory.is_filled() {
+        if all_known && !std::mem::replace(&mut self.settings_checked, true) {
             self.name_settings_of_nobody();
         }
         self.directory.fill();
