@@ -152,8 +152,12 @@ pub(super) async fn show(
     let [generation] = parameters(&uri, ["generation"])?;
     let number = generation_number(generation.clone(), &name)?;
     let read = move |reader: &Reader, limits| reader.dead_letter(sequence, limits);
-    if let Some((letter, held)) = on_file(&state, &uri, generation, read).await? {
+    if let Some((letter, held)) = on_file(&state, &uri, generation.clone(), read).await? {
         return Ok(Json(DeadLetterDetails::new(letter, held)));
+    }
+    let read = move |reader: &Reader, limits| reader.holder(sequence, limits);
+    if let Some(holder) = on_file(&state, &uri, generation, read).await? {
+        return Err(is_held(&name, sequence, holder, number));
     }
     let stopping = state.supervision.stopping(&name, sequence, number).await;
     let stopping = stopping.map_err(|error| problem(&error, &name))?;
@@ -167,6 +171,21 @@ pub(super) async fn show(
         stops: Some(stopping.generation),
         ..DeadLetterDetails::new(stopping.letter, 0)
     }))
+}
+
+fn is_held(
+    name: &str,
+    sequence: Sequence,
+    holder: Sequence,
+    generation: Option<u32>,
+) -> HttpProblem {
+    let detail = format!(
+        "event {sequence} is no dead letter: it is held behind dead letter {holder} of its key"
+    );
+    let of = generation.map_or_else(String::new, |number| format!(" --generation {number}"));
+    HttpProblem::not_found(detail).hint(format!(
+        "`foldline dead-letters show {name} {holder}{of}` says why that one failed; when it is applied or discarded, what it holds follows"
+    ))
 }
 
 /// `POST /v1/projections/{name}/dead-letters/{sequence}/{retry|discard}`

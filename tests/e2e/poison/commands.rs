@@ -87,6 +87,31 @@ fn a_dead_letter_tells_everything_about_the_event_and_why_it_failed() {
 }
 
 #[test]
+fn an_event_that_is_held_names_the_dead_letter_that_holds_it() {
+    let (_nats, stream, host) = start("");
+    let history = [
+        event("a", "hopeless"),
+        event("b", "2"),
+        event("a", "3"),
+        event("b", "hopeless"),
+        event("b", "5"),
+    ];
+    host.wait_applied("scribe", stream.publish(&history));
+    wait_set_aside(&host, 2, 2);
+
+    for (held, holder) in [(3, 1), (5, 4)] {
+        let shown = host.cli(&["dead-letters", "show", "scribe", &held.to_string()]);
+        let expected = [
+            &format!("held behind dead letter {holder}")[..],
+            &format!("dead-letters show scribe {holder}"),
+        ];
+        shown.assert_explains(1, &expected);
+    }
+    let applied = host.cli(&["dead-letters", "show", "scribe", "2"]);
+    applied.assert_explains(1, &["no dead letter 2"]);
+}
+
+#[test]
 fn at_a_limit_a_projection_stops_by_name_and_goes_on_after_a_discard() {
     let (_nats, stream, host) = start("[recovery]\ndead_letters = 1\n");
     let history = [

@@ -217,6 +217,20 @@ pub(super) fn with_held(
     Ok(Some((letter, held.cast_unsigned())))
 }
 
+/// Sequence of the dead letter behind which the event of this sequence is held, if it is.
+pub(super) fn holder(connection: &Connection, sequence: Sequence) -> Result<Option<Sequence>> {
+    if !has_tables(connection)? {
+        return Ok(None);
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT letter.sequence FROM _foldline_held_events AS waiting
+         JOIN _foldline_dead_letters AS letter ON letter.held AND letter.key IS waiting.key
+         WHERE waiting.sequence = ?",
+    )?;
+    let holder = select.query_row([sequence.cast_signed()], |row| row.get::<_, i64>(0));
+    Ok(holder.optional()?.map(i64::cast_unsigned))
+}
+
 /// Numbers of dead letters and of held keys.
 pub(super) fn counts(connection: &Connection) -> Result<(u64, u64)> {
     if !has_tables(connection)? {

@@ -168,6 +168,20 @@ impl Reader {
         })
     }
 
+    /// Sequence of the dead letter behind which the event of this sequence is held, if it is.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or not before the deadline.
+    pub fn holder(
+        &self,
+        sequence: Sequence,
+        limits: ReadLimits,
+    ) -> Result<Option<Sequence>, ReadError> {
+        self.read(limits, |transaction| {
+            Ok(dead_letters::holder(transaction, sequence)?)
+        })
+    }
+
     /// Numbers of dead letters and of held keys.
     ///
     /// # Errors
