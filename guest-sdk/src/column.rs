@@ -55,12 +55,12 @@ pub trait ColumnValue: Sized {
     fn from_value(value: Value<'static>) -> Result<Self, Value<'static>>;
 
     /// Takes a stored value back in the place of this one. Text and blobs use its memory again; there is no need to write
-    /// this for a type of your own.
+    /// this for a type of your own. It is not called `replace`, as a method of `str` is.
     ///
     /// # Errors
     ///
     /// As [`from_value`](Self::from_value); then this one may stay as it was.
-    fn replace(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
+    fn replace_value(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
         *self = Self::from_value(value.into_owned())?;
         Ok(())
     }
@@ -191,7 +191,7 @@ impl ColumnValue for String {
         }
     }
 
-    fn replace(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
+    fn replace_value(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
         match value {
             Value::Text(text) => text.as_ref().clone_into(self),
             other => return Err(other.into_owned()),
@@ -215,7 +215,7 @@ impl ColumnValue for Vec<u8> {
         }
     }
 
-    fn replace(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
+    fn replace_value(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
         match value {
             Value::Blob(bytes) => bytes.as_ref().clone_into(self),
             other => return Err(other.into_owned()),
@@ -259,10 +259,10 @@ impl<T: ColumnValue> ColumnValue for Option<T> {
         }
     }
 
-    fn replace(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
+    fn replace_value(&mut self, value: Value<'_>) -> Result<(), Value<'static>> {
         match (self, value) {
             (this, Value::Null) => *this = None,
-            (Some(inner), value) => inner.replace(value)?,
+            (Some(inner), value) => inner.replace_value(value)?,
             (this, value) => *this = Self::from_value(value.into_owned())?,
         }
         Ok(())

@@ -277,6 +277,9 @@ pub struct Status {
     pub held_keys: u64,
     /// What went wrong last; none once it has passed.
     pub last_error: Option<Problem>,
+    /// The event at which it failed last. Kept also while something else is in its way, as a server that is away.
+    #[serde(skip)]
+    pub failed_at: Option<FailedEvent>,
     /// Why a rebuild from its stream may not give the whole history, and that no events can be held, a sentence each;
     /// found at each start.
     #[serde(default)]
@@ -310,17 +313,24 @@ impl Status {
 
     /// The event that has stopped it, if it was not passed since: also while that is tried again.
     pub fn stands_before(&self) -> Option<&FailedEvent> {
-        let failed = self.last_error.as_ref()?.event.as_ref();
+        let failed = self.failed_at.as_ref();
         failed.filter(|failed| failed.event.sequence > self.checkpoint)
     }
 
-    /// Takes in what a problem says of its place. One that passes, as a server that is away, says nothing.
-    fn place_by(&mut self, problem: &Problem) {
+    /// Takes in what went wrong, and what that says of its place. What passes, as a server that is away, says nothing of it.
+    pub fn went_wrong(&mut self, problem: Problem) {
         match problem.code.as_str() {
-            code if OF_ANOTHER_STREAM.contains(&code) => self.place = StreamPlace::Elsewhere,
+            code if OF_ANOTHER_STREAM.contains(&code) => {
+                self.place = StreamPlace::Elsewhere;
+                self.failed_at = None;
+            }
             "stream_missing" => self.place = StreamPlace::Unknown,
             _ => {}
         }
+        if let Some(failed) = &problem.event {
+            self.failed_at = Some(failed.clone());
+        }
+        self.last_error = Some(problem);
     }
 
     /// With everything that depends on the time at which it is asked for.

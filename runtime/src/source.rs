@@ -29,6 +29,11 @@ pub struct StreamState {
     pub first_sequence: Sequence,
     /// Sequence of the newest event ever stored; 0 when there was none.
     pub last_sequence: Sequence,
+    /// How many events between the oldest and the newest one it does not hold.
+    pub missing: u64,
+    /// Whether nobody can delete one of those, and the stream does not do so by itself: what is missing then was lost, or
+    /// deleted before that was forbidden.
+    pub forbids_deletion: bool,
     /// When the oldest event was stored; none when the stream is empty.
     pub first_time: Option<Timestamp>,
     /// Why a replay may not give the whole history, a sentence each: what the stream deletes by itself, and what was
@@ -66,16 +71,15 @@ impl ReadFrom {
             Self::After(sequence) | Self::OldestAfter(sequence) => sequence,
         }
     }
-}
 
-impl StreamState {
-    /// The last sequence, if that lies behind `from` and nothing in between counts as lost.
-    fn end_behind(&self, from: ReadFrom) -> Option<Sequence> {
-        let kept = match from {
-            ReadFrom::After(sequence) => self.first_sequence <= sequence + 1,
-            ReadFrom::OldestAfter(_) => true,
+    /// The last sequence of a stream whose oldest event is `first`, if that lies behind this and nothing in between counts
+    /// as lost.
+    fn end_of(self, first: Sequence, last: Sequence) -> Option<Sequence> {
+        let kept = match self {
+            Self::After(sequence) => first <= sequence + 1,
+            Self::OldestAfter(_) => true,
         };
-        (kept && self.last_sequence > from.after()).then_some(self.last_sequence)
+        (kept && last > self.after()).then_some(last)
     }
 }
 
@@ -102,8 +106,8 @@ pub enum Lane {
 /// Batches of one stream, in order, from where [`EventSource::read`] was asked to start.
 ///
 /// Events that were deleted one by one from the middle of the stream are passed over. Events that the stream
-/// dropped from its beginning before they were read end the reader with [`SourceError::EventsLost`], at the
-/// latest when the next event comes, and before that event is handed out.
+/// dropped from its beginning before they were read, or that the source has lost, end the reader with
+/// [`SourceError::EventsLost`], at the latest when the next event comes, and before that event is handed out.
 ///
 /// After an error nothing more comes. Dropping it stops the reading.
 #[derive(Debug)]
@@ -166,6 +170,16 @@ pub trait EventSource: Send + Sync + 'static {
         stream: &'a str,
         from: ReadFrom,
     ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>>;
+
+    /// The first events that the source says it has lost, of those that are missing right behind `after`: neither deleted on
+    /// purpose nor dropped from the stream's beginning. None where it does not know.
+    fn lost<'a>(
+        &'a self,
+        _stream: &'a str,
+        _after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<LostEvents>, SourceError>> {
+        futures::future::ready(Ok(None)).boxed()
+    }
 
     /// Reads everything behind `from`, unfiltered, in batches as large as what waits, up to `limits`.
     fn read<'a>(

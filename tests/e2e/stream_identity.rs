@@ -12,6 +12,7 @@ use crate::bad_streams::assert_says;
 use crate::examples::assert_each_event_once_in_order;
 
 mod deleted_end;
+mod lost_blocks;
 mod rebuild;
 
 /// A host that has applied 500 events of a stream.

@@ -36,6 +36,9 @@ impl Progress {
             } = through;
             status.checkpoint = through;
             status.last_error = None;
+            if status.stands_before().is_none() {
+                status.failed_at = None;
+            }
             // Never lowered: this may have been read long before it was committed.
             status.last_sequence = status.last_sequence.max(through + pending);
             settle(status);
@@ -133,8 +136,7 @@ impl Progress {
             status.status = state;
             status.events_per_second = 0.0;
             if let Some(problem) = problem {
-                status.place_by(&problem);
-                status.last_error = Some(problem);
+                status.went_wrong(problem);
             }
         });
     }

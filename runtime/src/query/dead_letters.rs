@@ -155,11 +155,13 @@ pub(super) async fn show(
     if let Some((letter, held)) = on_file(&state, &uri, generation.clone(), read).await? {
         return Ok(Json(DeadLetterDetails::new(letter, held)));
     }
+    let stopping = state.supervision.stopping(&name, sequence, number).await;
     let read = move |reader: &Reader, limits| reader.holder(sequence, limits);
-    if let Some(holder) = on_file(&state, &uri, generation, read).await? {
+    if !matches!(stopping, Ok(Some(_)))
+        && let Some(holder) = on_file(&state, &uri, generation, read).await?
+    {
         return Err(is_held(&name, sequence, holder, number));
     }
-    let stopping = state.supervision.stopping(&name, sequence, number).await;
     let stopping = stopping.map_err(|error| problem(&error, &name))?;
     let stopping = stopping.ok_or_else(|| {
         let detail = format!("there is no dead letter {sequence}");

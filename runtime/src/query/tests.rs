@@ -82,6 +82,7 @@ fn status(name: &str, state: State) -> Status {
         dead_letters: 0,
         held_keys: 0,
         last_error: None,
+        failed_at: None,
         warnings: Vec::new(),
         place: crate::projection::StreamPlace::default(),
     }

@@ -13,7 +13,7 @@ use crate::batch::BatchLimits;
 use crate::event::{Event, Sequence, Timestamp};
 use crate::subject::SubjectFilter;
 
-use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState};
+use super::{EventReader, EventSource, Lane, LostEvents, ReadFrom, SourceError, StreamState};
 use connection::Connection;
 pub use identity::{Identity, IdentityError};
 pub(crate) use options::without_secrets;
@@ -26,6 +26,7 @@ mod delivery;
 mod forgets;
 mod identity;
 mod lookup;
+mod missing;
 mod options;
 mod pack;
 mod pull;
@@ -90,7 +91,15 @@ impl EventSource for JetStreamSource {
         stream: &'a str,
         from: ReadFrom,
     ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
-        Box::pin(lookup::end_behind(&self.live, stream, from))
+        Box::pin(missing::end_behind(&self.live, stream, from))
+    }
+
+    fn lost<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<LostEvents>, SourceError>> {
+        Box::pin(missing::lost(&self.live, stream, after))
     }
 
     fn sequence_at<'a>(

@@ -11,7 +11,9 @@ use crate::batch::BatchLimits;
 use crate::event::{Event, Sequence, Timestamp};
 use crate::subject::{SubjectError, SubjectFilter};
 
-use super::{EventReader, EventSource, Lane, ReadFrom, SourceError, StreamState, only_one};
+use super::{
+    EventReader, EventSource, Lane, LostEvents, ReadFrom, SourceError, StreamState, only_one,
+};
 use reader::Reader;
 use stream::Stream;
 
@@ -103,6 +105,11 @@ impl MemorySource {
     /// Deletes one event.
     pub fn delete_event(&self, stream: &str, sequence: Sequence) {
         self.change(stream, |stream| stream.delete(sequence));
+    }
+
+    /// Loses one event, as a disk does.
+    pub fn lose_event(&self, stream: &str, sequence: Sequence) {
+        self.change(stream, |stream| stream.lose(sequence));
     }
 
     /// Ends all readers with an error, as a restarted server would.
@@ -251,10 +258,21 @@ impl EventSource for MemorySource {
         from: ReadFrom,
     ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
         let end = self.with_stream(stream, |stream| {
-            let end = stream.state().end_behind(from);
-            Ok(end.filter(|_| stream.pending(from.after()) == 0))
+            let state = stream.state();
+            let end = from.end_of(state.first_sequence, state.last_sequence);
+            let is_left = stream.pending(from.after()) > 0 || stream.lost(from.after()).is_some();
+            Ok(end.filter(|_| !is_left))
         });
         futures::future::ready(end).boxed()
+    }
+
+    fn lost<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<LostEvents>, SourceError>> {
+        let lost = self.with_stream(stream, |stream| Ok(stream.lost(after)));
+        futures::future::ready(lost).boxed()
     }
 
     fn sequence_at<'a>(

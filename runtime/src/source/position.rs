@@ -132,7 +132,7 @@ async fn checked(
             sequence: position.sequence,
         });
     }
-    go_on(stream, position.sequence + 1, state, on_lost)
+    go_on(source, stream, position.sequence + 1, state, on_lost).await
 }
 
 /// A stream that was read before is not one that has still to be made.
@@ -171,17 +171,24 @@ async fn begin(
         Start::First => state.first_sequence,
         Start::Sequence(sequence) => sequence.max(1),
     };
-    go_on(stream, next, state, on_lost)
+    go_on(source, stream, next, state, on_lost).await
 }
 
 /// Goes on with `next`, or behind what is lost from there on.
-fn go_on(
+async fn go_on(
+    source: &dyn EventSource,
     stream: &str,
     next: Sequence,
     state: StreamState,
     on_lost: OnLostEvents,
 ) -> Result<Resume, SourceError> {
-    let lost = match (not_lost(stream, next, state.first_sequence), on_lost) {
+    let there = match not_lost(stream, next, state.first_sequence) {
+        Ok(()) if next <= state.last_sequence => {
+            found(stream, source.lost(stream, next - 1).await?)
+        }
+        there => there,
+    };
+    let lost = match (there, on_lost) {
         (Ok(()), _) => None,
         (Err(error), OnLostEvents::Halt | OnLostEvents::Rebuild) => return Err(error),
         (Err(error), OnLostEvents::Accept) => error.lost(),
@@ -197,14 +204,23 @@ fn go_on(
 
 /// That a stream whose oldest event is `first` has not lost `next` before it was read.
 pub(super) fn not_lost(stream: &str, next: Sequence, first: Sequence) -> Result<(), SourceError> {
-    if first <= next {
-        return Ok(());
+    let last = first.saturating_sub(1);
+    found(
+        stream,
+        (next <= last).then_some(LostEvents { first: next, last }),
+    )
+}
+
+/// That nothing was found to be lost.
+pub(super) fn found(stream: &str, lost: Option<LostEvents>) -> Result<(), SourceError> {
+    match lost {
+        None => Ok(()),
+        Some(LostEvents { first, last }) => Err(SourceError::EventsLost {
+            stream: stream.to_owned(),
+            first,
+            last,
+        }),
     }
-    Err(SourceError::EventsLost {
-        stream: stream.to_owned(),
-        first: next,
-        last: first - 1,
-    })
 }
 
 #[cfg(test)]

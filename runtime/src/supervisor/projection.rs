@@ -411,6 +411,9 @@ fn first_status(record: &GenerationRecord, file: &str, broken: Option<Problem>) 
             .collect(),
         dead_letters: 0,
         held_keys: 0,
+        failed_at: last_error
+            .as_ref()
+            .and_then(|problem| problem.event.clone()),
         last_error,
         warnings: Vec::new(),
         place: StreamPlace::default(),

@@ -218,6 +218,9 @@ impl Runner {
         match self.record.purpose {
             // What is left of a stream says nothing about rows that were made of more.
             Purpose::Verify => OnLostEvents::Halt,
+            Purpose::Promote if self.takes_what_is_left() && self.poison.is_being_built() => {
+                OnLostEvents::Accept
+            }
             Purpose::Promote => self.shared.config.projection(&self.name).on_lost_events,
         }
     }

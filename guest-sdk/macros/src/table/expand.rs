@@ -113,7 +113,7 @@ fn unpack_into(field: &Field<'_>) -> TokenStream {
         return quote!(self.#ident = #next);
     }
     // Called by its path: then a type that is no column is the same error as elsewhere, which is told once.
-    let replace = quote_spanned!(ty.span()=> <#ty as ::foldline_sdk::ColumnValue>::replace);
+    let replace = quote_spanned!(ty.span()=> <#ty as ::foldline_sdk::ColumnValue>::replace_value);
     quote!(columns.next_into::<#ty>(|value| #replace(&mut self.#ident, value))?)
 }
 

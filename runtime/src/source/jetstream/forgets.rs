@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::stream::{Config, Info};
 
 /// What the stream deletes by itself, and what it has not any more, a sentence each.
 ///
@@ -43,4 +43,12 @@ pub(super) fn forgets(info: &Info) -> Vec<String> {
         (first > 1).then(|| format!("it begins with event {first}")),
     ];
     rules.into_iter().flatten().collect()
+}
+
+/// Whether single events can only be missing because they were lost, or deleted before this was so: it cannot be taken back.
+pub(super) fn forbids_deletion(config: &Config) -> bool {
+    let forbidden = config.deny_delete && config.deny_purge;
+    let replaces = config.max_messages_per_subject > 0 || config.allow_rollup;
+    let copies = config.mirror.is_some() || config.sources.is_some();
+    forbidden && !replaces && !config.allow_message_ttl && !copies
 }

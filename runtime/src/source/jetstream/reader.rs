@@ -12,11 +12,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connection::{Connection, Doubt, Health};
 use super::consumer::{self, ConsumerGuard};
 use super::lookup;
+use super::missing::{self, Missing};
 use super::pack::Packer;
 use super::pull::{Messages, PullError};
 use super::unreadable;
 use super::window::Flow;
 use crate::batch::{Batch, BatchLimits};
+use crate::event::Sequence;
 use crate::source::{EventReader, Lane, ReadFrom, SourceError, position};
 
 /// Batches that are packed before anybody takes them. Enough that packing goes on while one is used; more
@@ -57,6 +59,7 @@ pub(super) async fn open(
         flow,
         pending,
         packer: Packer::new(from, limits),
+        missing: Missing::default(),
         carried: None,
         _guard: guard,
     };
@@ -85,6 +88,8 @@ struct Reader {
     /// Breaks of the connection before the consumer was made.
     breaks: u64,
     packer: Packer,
+    /// What was missing of the stream when that was asked last.
+    missing: Missing,
     /// A message that did not fit into the last batch.
     carried: Option<Message>,
     _guard: ConsumerGuard,
@@ -109,10 +114,6 @@ impl Reader {
     }
 
     /// What has been packed, as far as it is proven to follow on without a loss.
-    ///
-    /// A gap in the sequences is one of two things: events that were deleted one by one, or the stream has
-    /// dropped its beginning up to a place ahead of us. Its state tells, asked after the events on both sides
-    /// have come; one answer settles all gaps of a batch, since a stream's beginning only moves forward.
     async fn prove(&mut self) -> (Option<Batch>, Result<(), SourceError>) {
         let Some((batch, gap)) = self.packer.take() else {
             return (None, Ok(()));
@@ -120,14 +121,29 @@ impl Reader {
         let Some(before) = gap else {
             return (Some(batch), Ok(()));
         };
-        let state = lookup::stream_state(&self.questions, &self.stream).await;
-        let proven = state
-            .and_then(|state| position::not_lost(&self.stream, before + 1, state.first_sequence));
-        if proven.is_ok() {
-            return (Some(batch), proven);
+        let Err(error) = self.explain(before, &batch).await else {
+            return (Some(batch), Ok(()));
+        };
+        let lost = error.lost().map_or(before + 1, |lost| lost.first);
+        let safe = batch.sequences().partition_point(|&s| s < lost);
+        ((safe > 0).then(|| batch.slice(0..safe)), Err(error))
+    }
+
+    /// That what is missing in a batch, from behind `before` on, was deleted.
+    ///
+    /// A gap in the sequences is one of three things: events that were deleted one by one, the stream has dropped its
+    /// beginning up to a place ahead of us, or its server has lost them. The server tells, asked after the events on both
+    /// sides have come; one answer settles all gaps of a batch, since a stream's beginning only moves forward, and what
+    /// was deleted stays so.
+    async fn explain(&mut self, before: Sequence, batch: &Batch) -> Result<(), SourceError> {
+        let sequences = batch.sequences();
+        if self.missing.explains(before, sequences) {
+            return Ok(());
         }
-        let safe = batch.sequences().partition_point(|&s| s <= before);
-        ((safe > 0).then(|| batch.slice(0..safe)), proven)
+        let asked = missing::explained(&self.questions, &self.stream, before, sequences);
+        let (missing, lost) = asked.await?;
+        self.missing = missing;
+        position::found(&self.stream, lost)
     }
 
     fn interrupted(&self, reason: String) -> SourceError {
@@ -195,9 +211,14 @@ impl Reader {
     /// What the stream has dropped of what was not read, as far as that can be asked now.
     async fn lost(&self) -> Option<SourceError> {
         let read = self.packer.read_to()?;
-        let state = lookup::stream_state(&self.questions, &self.stream).await;
-        let first = state.ok()?.first_sequence;
-        position::not_lost(&self.stream, read + 1, first).err()
+        let (questions, stream) = (&self.questions, &self.stream);
+        let state = lookup::stream_state(questions, stream).await.ok()?;
+        let dropped = position::not_lost(stream, read + 1, state.first_sequence);
+        if dropped.is_err() || state.last_sequence <= read {
+            return dropped.err();
+        }
+        let missing = missing::named(questions, stream, &state).await.ok()??;
+        position::found(stream, missing.lost_behind(read)).err()
     }
 
     fn failed(&self, error: &PullError) -> SourceError {

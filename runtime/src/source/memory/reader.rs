@@ -66,6 +66,7 @@ impl Reader {
             })?;
         if let ReadFrom::After(read) = self.at {
             position::not_lost(&self.stream, read + 1, stream.state().first_sequence)?;
+            position::found(&self.stream, stream.lost(read))?;
         }
         let batch = stream.pack(self.at.after(), self.limits);
         if let Some(batch) = &batch {

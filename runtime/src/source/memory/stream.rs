@@ -1,12 +1,12 @@
 //! What one stream in memory holds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Opening;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
 use crate::event::{Event, Position, Sequence, Timestamp};
-use crate::source::StreamState;
+use crate::source::{LostEvents, StreamState};
 use crate::subject::SubjectFilter;
 
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Stream {
     /// By rising sequence.
     events: VecDeque<Event>,
     last_sequence: Sequence,
+    /// Events that it has lost.
+    lost: BTreeSet<Sequence>,
     pub(super) openings: Vec<Opening>,
     /// Each reader holds a clone: counts them, and tells this stream from one that takes its place.
     pub(super) life: Arc<()>,
@@ -50,9 +52,12 @@ impl Stream {
 
     pub(super) fn state(&self) -> StreamState {
         let first = self.events.front().map(|event| event.sequence);
+        let first = first.unwrap_or(self.last_sequence + 1);
         StreamState {
-            first_sequence: first.unwrap_or(self.last_sequence + 1),
+            first_sequence: first,
             last_sequence: self.last_sequence,
+            missing: self.last_sequence + 1 - first - self.events.len() as u64,
+            forbids_deletion: false,
             first_time: self.events.front().map(|event| event.time),
             forgets: Vec::new(),
             takes: None,
@@ -86,13 +91,29 @@ impl Stream {
         self.events.retain(|event| event.sequence != sequence);
     }
 
-    /// What follows `after`, up to `limits`; none when nothing does.
+    pub(super) fn lose(&mut self, sequence: Sequence) {
+        self.delete(sequence);
+        self.lost.insert(sequence);
+    }
+
+    /// The first events that it has lost between `after` and the next one that it holds.
+    pub(super) fn lost(&self, after: Sequence) -> Option<LostEvents> {
+        let next = self.events.get(self.index_after(after));
+        let next = next.map_or(self.last_sequence + 1, |event| event.sequence);
+        let mut lost = self.lost.range(after + 1..next.max(after + 1)).copied();
+        let first = lost.next()?;
+        let last = lost.next_back().unwrap_or(first);
+        Some(LostEvents { first, last })
+    }
+
+    /// What follows `after`, up to `limits` and what was lost; none when nothing does.
     pub(super) fn pack(&self, after: Sequence, limits: BatchLimits) -> Option<Batch> {
         let mut builder = BatchBuilder::default();
         let mut through = Position::default();
         for event in self.events.range(self.index_after(after)..) {
             let bytes = event.subject.len() + event.headers.len() + event.payload.len();
-            if builder.is_full(bytes, limits) {
+            let is_lost = through.sequence > 0 && self.lost(through.sequence).is_some();
+            if builder.is_full(bytes, limits) || is_lost {
                 break;
             }
             builder.push_event(event);

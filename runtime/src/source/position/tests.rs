@@ -130,6 +130,36 @@ async fn an_event_that_is_gone_is_no_obstacle_while_the_next_is_there() {
 }
 
 #[tokio::test]
+async fn what_the_source_has_lost_is_no_deletion_wherever_it_was() {
+    let source = stream_of(20);
+    for deleted in [7, 8, 9, 10, 15] {
+        source.delete_event(STREAM, deleted);
+    }
+    for lost in [8, 9, 16] {
+        source.lose_event(STREAM, lost);
+    }
+    let lost = |first, last| SourceError::EventsLost {
+        stream: STREAM.into(),
+        first,
+        last,
+    };
+    for (read, expected) in [
+        (5, Ok(5)),
+        (6, Err(lost(8, 9))),
+        (11, Ok(11)),
+        (14, Err(lost(16, 16))),
+    ] {
+        let found = go_on(&source, &checkpoint(&source, read).await).await;
+        assert_eq!(found.map(|resume| resume.after), expected, "{read}");
+    }
+    let (read, start) = (checkpoint(&source, 6).await, Start::Beginning);
+    let accepted = check(&source, STREAM, Some(&read), start, OnLostEvents::Accept).await;
+    assert_eq!(accepted.unwrap().after, 9);
+    assert!(begin(&source, Start::Sequence(8)).await.is_err());
+    assert_eq!(begin(&source, Start::Sequence(10)).await, Ok(9));
+}
+
+#[tokio::test]
 async fn a_replaced_stream_is_recognised_although_the_event_at_the_checkpoint_is_deleted() {
     let source = stream_of(10);
     let checkpoint = checkpoint(&source, 6).await;

@@ -49,7 +49,7 @@ impl Reading {
         tokio::spawn(reading.run());
     }
 
-    async fn run(mut self) {
+    async fn run(self) {
         self.gather().await;
         if let Err(error) = self.read_all().await {
             tracing::debug!(stream = %self.group.stream, %error, "reading ended");
@@ -67,7 +67,7 @@ impl Reading {
         {}
     }
 
-    async fn read_all(&mut self) -> Result<(), SourceError> {
+    async fn read_all(&self) -> Result<(), SourceError> {
         let mut lane = None;
         while self.wait_for_room().await {
             lane = match self.read(lane).await? {
@@ -112,11 +112,12 @@ impl Reading {
         Ok((reader, lane))
     }
 
-    async fn read(&mut self, lane: Option<Lane>) -> Result<Closed, SourceError> {
+    async fn read(&self, lane: Option<Lane>) -> Result<Closed, SourceError> {
         let (mut reader, lane) = self.open(lane).await?;
         let mut pending = reader.pending;
         // Kept through what else wakes this: a projection that fails again and again comes and goes all the time.
-        let mut look_at = Instant::now() + quiet(pending);
+        let look = self.deleted(quiet(pending));
+        tokio::pin!(look);
         loop {
             if let Some(closed) = self.change_place(pending, lane) {
                 return Ok(closed);
@@ -130,8 +131,8 @@ impl Reading {
                     continue;
                 }
                 // What arrives meanwhile comes first.
-                nothing = self.deleted(look_at) => {
-                    look_at = Instant::now() + LOOK_AGAIN;
+                nothing = &mut look => {
+                    look.set(self.deleted(LOOK_AGAIN));
                     let Some(nothing) = nothing.filter(|_| reader.batches.is_empty()) else {
                         continue;
                     };
@@ -141,7 +142,7 @@ impl Reading {
                 }
             };
             pending = batch.pending();
-            look_at = Instant::now() + quiet(pending);
+            look.set(self.deleted(quiet(pending)));
             if let Some(closed) = self.deliver(&Arc::new(batch)).await {
                 return Ok(closed);
             }
@@ -149,11 +150,11 @@ impl Reading {
     }
 
     /// A batch without events that reaches to the stream's end, where all that follows was deleted before it was read;
-    /// looks for that at this time.
+    /// looks for that after this time.
     ///
     /// No reader ever comes to such an end: who waits for that would wait for the next event.
-    async fn deleted(&self, look_at: Instant) -> Option<Batch> {
-        tokio::time::sleep_until(look_at).await;
+    async fn deleted(&self, look_after: Duration) -> Option<Batch> {
+        tokio::time::sleep(look_after).await;
         let at = self.group.position();
         let end = self
             .registry
@@ -182,7 +183,7 @@ impl Reading {
     }
 
     /// Feeds a batch to the group; says so when its reader is not needed afterwards.
-    async fn deliver(&mut self, batch: &Arc<Batch>) -> Option<Closed> {
+    async fn deliver(&self, batch: &Arc<Batch>) -> Option<Closed> {
         let park_at = Instant::now() + PARK_AFTER;
         loop {
             let wait = match self.group.offer(batch, Instant::now()) {

@@ -127,7 +127,7 @@ impl Runner {
     }
 
     /// Whether it was begun because the stream is not what it was: then it is built from what the stream has now.
-    fn takes_what_is_left(&self) -> bool {
+    pub(super) fn takes_what_is_left(&self) -> bool {
         let incident = self.record.incident.as_ref();
         incident.is_some_and(Incident::is_about_the_stream)
     }
