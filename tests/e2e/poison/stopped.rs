@@ -111,6 +111,23 @@ fn what_has_stopped_a_generation_is_shown_as_a_dead_letter_is() {
 }
 
 #[test]
+fn what_has_stopped_a_projection_is_known_also_while_the_server_is_away() {
+    let (mut nats, stream, host) = start(STOPS);
+    stream.publish(&history());
+    wait_stopped(&host, 2);
+    assert_eq!(host.cli(&["pause", "scribe"]).code, 0);
+    nats.kill();
+    assert_eq!(host.cli(&["resume", "scribe"]).code, 0);
+    host.wait_status("scribe", "has missed the server", |status| {
+        status["last_error"]["code"] == "unreachable"
+    });
+    let verify = host.cli(&["verify", "scribe"]);
+    verify.assert_explains(1, &["has stopped at event 2"]);
+    nats.restart();
+    wait_stopped(&host, 2);
+}
+
+#[test]
 fn what_has_stopped_a_build_is_shown_also_where_the_live_one_has_set_it_aside() {
     let (_nats, stream, mut host) = start("");
     let last = stream.publish(&history());
