@@ -3,11 +3,14 @@
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{
     self, Info, RawMessageError, RawMessageErrorKind, RetentionPolicy,
 };
 use async_nats::jetstream::{self, ErrorCode};
 use futures::TryStreamExt;
+use serde::Deserialize;
+use serde_json::json;
 
 use super::connection::Connection;
 use super::forgets;
@@ -146,22 +149,37 @@ pub(super) async fn event(
     }))
 }
 
-/// The first event behind `after` that the stream gives.
-pub(super) async fn next_behind(
+/// An answer of `$JS.API.STREAM.MSG.GET.*`, as far as it is looked at.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    message: StoredMessage,
+}
+
+/// A stored message as the server tells of it in JSON, in which a client has to understand nothing of it.
+#[derive(Debug, Deserialize)]
+pub(super) struct StoredMessage {
+    pub(super) subject: String,
+    pub(super) seq: Sequence,
+    /// Base64; none where the event has no headers.
+    pub(super) hdrs: Option<String>,
+}
+
+/// The first event behind `after` that the stream gives: also one that the client library cannot read.
+pub(super) async fn next_stored(
     connection: &Connection,
     stream: &str,
     after: Sequence,
-) -> Result<Option<Sequence>, SourceError> {
-    let answer = connection
-        .ask(async |context| {
-            let found = context.get_stream_no_info(stream).await;
-            let found = found.map_err(|_| missing(stream))?;
-            let next = found.get_first_raw_message_by_subject(">", after + 1);
-            Ok(next.await)
-        })
+) -> Result<Option<StoredMessage>, SourceError> {
+    let question = json!({ "seq": after + 1, "next_by_subj": ">" });
+    let subject = format!("STREAM.MSG.GET.{stream}");
+    let answer: Result<Response<Answer>, _> = connection
+        .ask(async |context| context.request(subject, &question).await)
         .await?;
-    let next = found(connection, stream, answer?)?;
-    Ok(next.map(|message| message.sequence))
+    match answer.map_err(|error| connection.no_answer(&error))? {
+        Response::Ok(Answer { message }) => Ok(Some(message)),
+        Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
+        Response::Err { error } => Err(refused(connection, stream, &error)),
+    }
 }
 
 /// The message that was asked for, if the stream holds it.

@@ -79,7 +79,7 @@ pub(super) async fn end_behind(
     if !may_be_all_deleted(&state, from) {
         return Ok(None);
     }
-    let left = lookup::next_behind(connection, stream, from.after()).await?;
+    let left = lookup::next_stored(connection, stream, from.after()).await?;
     if left.is_some() {
         return Ok(None);
     }
@@ -102,9 +102,9 @@ pub(super) async fn lost(
     stream: &str,
     after: Sequence,
 ) -> Result<Option<LostEvents>, SourceError> {
-    match lookup::next_behind(connection, stream, after).await? {
-        Some(next) if next == after + 1 => Ok(None),
-        Some(next) => Ok(explained(connection, stream, after, &[next]).await?.1),
+    match lookup::next_stored(connection, stream, after).await? {
+        Some(next) if next.seq == after + 1 => Ok(None),
+        Some(next) => Ok(explained(connection, stream, after, &[next.seq]).await?.1),
         // Nothing comes, for whatever reason. What the server knows to be lost is lost all the same.
         None => {
             let state = lookup::stream_state(connection, stream).await?;
@@ -171,7 +171,9 @@ async fn ask(connection: &Connection, stream: &str) -> Result<Missing, SourceErr
 impl From<State> for Missing {
     fn from(state: State) -> Self {
         let mut all = state.deleted;
+        all.retain(|it| (state.first_seq..=state.last_seq).contains(it));
         all.sort_unstable();
+        all.dedup();
         // A number that was lost may be that of another event by now.
         let is_missing = |it: &Sequence| match state.messages {
             0 => *it <= state.last_seq,

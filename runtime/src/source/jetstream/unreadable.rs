@@ -8,29 +8,13 @@
 use std::str::FromStr as _;
 
 use async_nats::HeaderName;
-use async_nats::jetstream::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
-use serde_json::json;
 
 use super::connection::Connection;
+use super::lookup::{self, StoredMessage};
 use crate::event::Sequence;
 use crate::source::SourceError;
-
-/// An answer of `$JS.API.STREAM.MSG.GET.*`, as far as it is looked at.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    message: Stored,
-}
-
-#[derive(Debug, Deserialize)]
-struct Stored {
-    subject: String,
-    seq: Sequence,
-    /// Base64; none where the event has no headers.
-    hdrs: Option<String>,
-}
 
 /// Looks at the first event behind `after`, if there is one.
 ///
@@ -41,30 +25,19 @@ pub(super) async fn check_next(
     stream: &str,
     after: Sequence,
 ) -> Result<(), SourceError> {
-    let (subject, question) = (
-        format!("STREAM.MSG.GET.{stream}"),
-        json!({ "seq": after + 1, "next_by_subj": ">" }),
-    );
-    let answer: Result<Response<Answer>, _> = connection
-        .ask(async |context| context.request(subject, &question).await)
-        .await?;
-    let stored = match answer.map_err(|error| connection.no_answer(&error))? {
-        Response::Ok(Answer { message }) => message,
-        // There is none; whatever else is wrong with the stream is found out by who reads it.
-        Response::Err { .. } => return Ok(()),
-    };
-    match fault(&stored) {
-        None => Ok(()),
-        Some(reason) => Err(SourceError::EventUnreadable {
+    let next = lookup::next_stored(connection, stream, after).await?;
+    let fault = next.and_then(|stored| Some((stored.seq, fault(&stored)?)));
+    fault.map_or(Ok(()), |(sequence, reason)| {
+        Err(SourceError::EventUnreadable {
             stream: stream.to_owned(),
-            sequence: stored.seq,
+            sequence,
             reason,
-        }),
-    }
+        })
+    })
 }
 
 /// What the client would not take, as its parser of `MSG` and `HMSG` reads them.
-fn fault(stored: &Stored) -> Option<String> {
+fn fault(stored: &StoredMessage) -> Option<String> {
     // What is not UTF-8 is replaced in JSON.
     if stored.subject.contains(char::REPLACEMENT_CHARACTER) {
         return Some("its subject is not UTF-8".into());
@@ -102,7 +75,7 @@ mod tests {
     use super::*;
 
     fn fault_of(subject: &str, headers: Option<&[u8]>) -> Option<String> {
-        fault(&Stored {
+        fault(&StoredMessage {
             subject: subject.into(),
             seq: 1,
             hdrs: headers.map(|headers| BASE64.encode(headers)),
