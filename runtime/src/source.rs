@@ -3,6 +3,8 @@
 //! A source knows streams; it does not know projections. [`shared`] puts the projections of one stream on as
 //! few readers as possible, and [`position`] decides whether a checkpoint still belongs to a stream.
 
+use std::fmt;
+
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,22 @@ pub struct LostEvents {
     pub first: Sequence,
     /// The last one's sequence.
     pub last: Sequence,
+}
+
+impl LostEvents {
+    /// As the subject or object of a sentence.
+    pub fn named(&self, number: impl Fn(Sequence) -> String) -> String {
+        match (number(self.first), number(self.last)) {
+            (first, last) if first == last => format!("event {first}"),
+            (first, last) => format!("events {first} to {last}"),
+        }
+    }
+}
+
+impl fmt::Display for LostEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.named(|number| number.to_string()))
+    }
 }
 
 /// Where a reader starts.

@@ -24,14 +24,9 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<(), CliError> {
         return Ok(writeln!(stdout, "{}", answer.json())?);
     }
     let answer: Accepted = answer.parse()?;
-    for LostEvents { first, last } in answer.accepted {
-        writeln!(
-            stdout,
-            "{} goes on without events {} to {}",
-            printable(&arguments.name),
-            grouped(first),
-            grouped(last)
-        )?;
+    let name = printable(&arguments.name);
+    for lost in answer.accepted {
+        writeln!(stdout, "{name} goes on without {}", lost.named(grouped))?;
     }
     Ok(())
 }

@@ -127,11 +127,8 @@ pub(super) async fn accept(
                 .hint("only a projection whose last_error has the code events_lost can go on by it; see its status"),
         );
     }
-    for LostEvents { first, last } in &accepted {
-        tracing::info!(
-            projection = name,
-            "the loss of events {first} to {last} was accepted"
-        );
+    for lost in &accepted {
+        tracing::info!(projection = name, "the loss of {lost} was accepted");
     }
     Ok(Json(Accepted {
         projection: name,

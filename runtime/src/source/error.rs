@@ -101,7 +101,7 @@ pub enum SourceError {
         checkpoint: Sequence,
     },
     /// Events were deleted before this projection read them.
-    #[error("events {first} to {last} of stream {stream} are gone before they were read")]
+    #[error("{}", lost_unread(stream, lost(*first, *last)))]
     EventsLost {
         /// Its name.
         stream: String,
@@ -144,7 +144,7 @@ impl SourceError {
     /// The events that are lost, if that is what it says.
     pub fn lost(&self) -> Option<LostEvents> {
         match *self {
-            Self::EventsLost { first, last, .. } => Some(LostEvents { first, last }),
+            Self::EventsLost { first, last, .. } => Some(lost(first, last)),
             _ => None,
         }
     }
@@ -180,7 +180,7 @@ impl SourceError {
                 },
                 _ => Self::Interrupted {
                     stream: stream.clone(),
-                    reason: format!("another projection has lost events {first} to {last}"),
+                    reason: format!("another projection has lost {}", lost(*first, *last)),
                 },
             },
             other => other.clone(),
@@ -253,6 +253,17 @@ impl SourceError {
                 "nothing to do: reading starts again from the checkpoint by itself"
             }
         }
+    }
+}
+
+fn lost(first: Sequence, last: Sequence) -> LostEvents {
+    LostEvents { first, last }
+}
+
+fn lost_unread(stream: &str, lost: LostEvents) -> String {
+    match lost.first == lost.last {
+        true => format!("{lost} of stream {stream} is gone before it was read"),
+        false => format!("{lost} of stream {stream} are gone before they were read"),
     }
 }
 

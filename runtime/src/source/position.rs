@@ -132,7 +132,9 @@ async fn checked(
             sequence: position.sequence,
         });
     }
-    go_on(source, stream, position.sequence + 1, state, on_lost).await
+    let next = position.sequence + 1;
+    let lost = lost(source, stream, next, &state).await?;
+    go_on(stream, next, state, lost, on_lost)
 }
 
 /// A stream that was read before is not one that has still to be made.
@@ -171,23 +173,38 @@ async fn begin(
         Start::First => state.first_sequence,
         Start::Sequence(sequence) => sequence.max(1),
     };
-    go_on(source, stream, next, state, on_lost).await
+    // Else it is come upon in reading, and a first start asks for as little as possible.
+    let asks = state.missing > 0 || on_lost == OnLostEvents::Accept;
+    let lost = match asks {
+        true => lost(source, stream, next, &state).await?,
+        false => None,
+    };
+    go_on(stream, next, state, lost, on_lost)
 }
 
-/// Goes on with `next`, or behind what is lost from there on.
-async fn go_on(
+/// What the source has lost right before the next event that it gives from `next` on.
+async fn lost(
     source: &dyn EventSource,
     stream: &str,
     next: Sequence,
+    state: &StreamState,
+) -> Result<Option<LostEvents>, SourceError> {
+    let stored = state.first_sequence..=state.last_sequence;
+    match stored.contains(&next) {
+        true => source.lost(stream, next - 1).await,
+        false => Ok(None),
+    }
+}
+
+/// Goes on with `next`, or behind what is lost from there on: dropped from the stream's beginning, or `lost` by the source.
+fn go_on(
+    stream: &str,
+    next: Sequence,
     state: StreamState,
+    lost: Option<LostEvents>,
     on_lost: OnLostEvents,
 ) -> Result<Resume, SourceError> {
-    let there = match not_lost(stream, next, state.first_sequence) {
-        Ok(()) if next <= state.last_sequence => {
-            found(stream, source.lost(stream, next - 1).await?)
-        }
-        there => there,
-    };
+    let there = not_lost(stream, next, state.first_sequence).and(found(stream, lost));
     let lost = match (there, on_lost) {
         (Ok(()), _) => None,
         (Err(error), OnLostEvents::Halt | OnLostEvents::Rebuild) => return Err(error),

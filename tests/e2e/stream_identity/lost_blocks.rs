@@ -70,12 +70,11 @@ fn wait_lost(host: &Host) -> (u64, u64) {
         lost["last"].as_u64().unwrap(),
     );
     assert_eq!(status["checkpoint"], first - 1, "{status}");
-    assert_says(
-        host,
-        "failed",
-        &format!("events {first} to {last}"),
-        "foldline accept",
-    );
+    let lost = match first == last {
+        true => format!("event {first} of stream ORDERS is gone"),
+        false => format!("events {first} to {last} of stream ORDERS are gone"),
+    };
+    assert_says(host, "failed", &lost, "foldline accept");
     (first, last)
 }
 

@@ -12,7 +12,6 @@ use crate::projection::directory::ReadModelFile;
 use crate::projection::recovery::{Failure, Rules};
 use crate::projection::task::{Inputs, Task};
 use crate::session::Session;
-use crate::source::LostEvents;
 use crate::source::position::{self, OnLostEvents, Resume, Start};
 use crate::store::sqlite::{SqliteStore, look_through};
 use crate::store::{Checkpoint, ReadModelStore};
@@ -140,11 +139,11 @@ impl Runner {
         checkpoint: &Checkpoint,
         resume: &Resume,
     ) -> Result<SqliteStore, Failure> {
-        if let Some(LostEvents { first, last }) = resume.lost {
+        if let Some(lost) = resume.lost {
             tracing::warn!(
                 projection = self.name,
                 stream = checkpoint.stream,
-                "the loss of events {first} to {last} is accepted: their changes are missing from the read model"
+                "the loss of {lost} is accepted: their changes are missing from the read model"
             );
         }
         let begins_at_end = store.checkpoint().is_none()
