@@ -33,9 +33,8 @@ pub struct StreamState {
     pub last_sequence: Sequence,
     /// How many events between the oldest and the newest one it does not hold.
     pub missing: u64,
-    /// Whether nobody can delete one of those, and the stream does not do so by itself: what is missing then was lost, or
-    /// deleted before that was forbidden.
-    pub forbids_deletion: bool,
+    /// Who can have deleted those.
+    pub deletion: Deletion,
     /// When the oldest event was stored; none when the stream is empty.
     pub first_time: Option<Timestamp>,
     /// Why a replay may not give the whole history, a sentence each: what the stream deletes by itself, and what was
@@ -46,7 +45,18 @@ pub struct StreamState {
     pub takes: Option<Vec<SubjectFilter>>,
 }
 
-/// Events that the stream dropped before they were read.
+/// Who deletes single events of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// Nobody can: what is missing was lost, or deleted before that was forbidden.
+    Forbidden,
+    /// Whoever is allowed to.
+    ByHand,
+    /// The stream does so by itself, as events come and time passes.
+    ByItself,
+}
+
+/// Events that were dropped or lost before they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostEvents {
     /// The first one's sequence.

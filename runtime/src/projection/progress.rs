@@ -82,6 +82,7 @@ impl Progress {
             status.waiting.seen(Instant::now(), status.lag);
             if status.lag == 0 {
                 status.last_error = None;
+                status.failed_at = None;
             }
         });
     }

@@ -99,7 +99,7 @@ impl EventSource for JetStreamSource {
         stream: &'a str,
         after: Sequence,
     ) -> BoxFuture<'a, Result<Option<LostEvents>, SourceError>> {
-        Box::pin(missing::lost(&self.live, stream, after))
+        Box::pin(missing::lost_behind(&self.live, stream, after))
     }
 
     fn sequence_at<'a>(

@@ -96,7 +96,7 @@ pub async fn check(
     }
 }
 
-/// Checks that the stream is the one in which `position` was read, and still holds what follows it.
+/// Checks that the stream is the one in which `position` was read, and has not dropped what follows it.
 ///
 /// # Errors
 /// Those of [`check`].
@@ -105,7 +105,14 @@ pub async fn resume(
     stream: &str,
     position: Position,
 ) -> Result<Resume, SourceError> {
-    checked(source, stream, position, OnLostEvents::Halt).await
+    let state = same(source, stream, position).await?;
+    go_on(
+        stream,
+        position.sequence + 1,
+        state,
+        None,
+        OnLostEvents::Halt,
+    )
 }
 
 async fn checked(
@@ -114,6 +121,18 @@ async fn checked(
     position: Position,
     on_lost: OnLostEvents,
 ) -> Result<Resume, SourceError> {
+    let state = same(source, stream, position).await?;
+    let next = position.sequence + 1;
+    let lost = lost(source, stream, next, &state).await?;
+    go_on(stream, next, state, lost, on_lost)
+}
+
+/// The state of the stream in which `position` was read, if it is the same one.
+async fn same(
+    source: &dyn EventSource,
+    stream: &str,
+    position: Position,
+) -> Result<StreamState, SourceError> {
     // Before the state: an event that ages out between the two questions is then still known.
     let time = source.event_time(stream, position.sequence).await;
     let time = time.map_err(|error| since_read(error, position))?;
@@ -126,15 +145,13 @@ async fn checked(
             checkpoint: position.sequence,
         });
     }
-    if !may_be_the_same(time, position, &state) {
-        return Err(SourceError::StreamReplaced {
+    match may_be_the_same(time, position, &state) {
+        true => Ok(state),
+        false => Err(SourceError::StreamReplaced {
             stream: stream.to_owned(),
             sequence: position.sequence,
-        });
+        }),
     }
-    let next = position.sequence + 1;
-    let lost = lost(source, stream, next, &state).await?;
-    go_on(stream, next, state, lost, on_lost)
 }
 
 /// A stream that was read before is not one that has still to be made.

@@ -26,9 +26,9 @@ use crate::projection::requests::Requests;
 use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State, named};
-use crate::source::EventSource;
 use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
+use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
 use crate::store::{OpenFiles, StoreError};
 
@@ -103,6 +103,8 @@ pub(super) struct Runner {
     name: String,
     /// What was logged last.
     said: String,
+    /// Events that were found to be lost. A server forgets that when it is started anew, and says that they were deleted.
+    lost: Option<LostEvents>,
 }
 
 impl std::ops::Deref for Runner {
@@ -121,6 +123,7 @@ impl Runner {
             run,
             name,
             said: String::new(),
+            lost: None,
         }
     }
 
@@ -141,6 +144,7 @@ impl Runner {
                 backoff.reset();
             }
             self.losses.stopped(failure.lost());
+            self.lost = failure.lost().or(self.lost);
             let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
             if let Some(report) = self.report(&failure, wait) {
@@ -218,9 +222,7 @@ impl Runner {
         match self.record.purpose {
             // What is left of a stream says nothing about rows that were made of more.
             Purpose::Verify => OnLostEvents::Halt,
-            Purpose::Promote if self.takes_what_is_left() && self.poison.is_being_built() => {
-                OnLostEvents::Accept
-            }
+            Purpose::Promote if self.is_built_because_of_a_loss() => OnLostEvents::Accept,
             Purpose::Promote => self.shared.config.projection(&self.name).on_lost_events,
         }
     }

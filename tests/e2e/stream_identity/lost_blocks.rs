@@ -100,6 +100,28 @@ fn a_file_that_is_gone_from_the_middle_of_a_stream_stops_the_projection_before_i
     assert_each_event_once_in_order(&host, stream.publish(&Orders::new(2).events(10)));
 }
 
+/// A server that is started without what it has lost takes that for deleted.
+#[test]
+fn what_was_lost_is_lost_also_when_the_server_has_forgotten_it() {
+    let (mut nats, stream) = in_blocks();
+    take_away(&blocks(&nats)[1]);
+    let host = Host::start(&nats.url(), &["ledger"]);
+    let (first, last) = wait_lost(&host);
+    nats.kill();
+    host.wait_status("ledger", "has missed the server", |status| {
+        status["last_error"]["code"] == "unreachable"
+    });
+    nats.restart();
+    assert_eq!(wait_lost(&host), (first, last));
+
+    assert_eq!(host.cli(&["accept", "ledger"]).code, 0);
+    host.wait_applied("ledger", EVENTS as u64);
+    let end = stream.publish(&Orders::new(2).events(10));
+    host.wait_applied("ledger", end);
+    let head = host.row("ledger", "heads", "head").expect("a row");
+    assert_eq!(head["events"], end - (last + 1 - first), "{head}");
+}
+
 #[test]
 fn each_loss_of_a_file_is_accepted_for_itself() {
     let (nats, stream) = in_blocks();

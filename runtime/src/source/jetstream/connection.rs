@@ -178,6 +178,11 @@ impl Connection {
         Messages::open(client, self.options.api_prefix(), consumer, request).await
     }
 
+    /// Bytes of the largest message that the server takes.
+    pub(super) async fn max_payload(&self) -> Result<usize, SourceError> {
+        Ok(self.context().await?.client().max_payload())
+    }
+
     /// How much its readers ask for ahead.
     pub(super) fn window(&self) -> &Arc<Window> {
         &self.window

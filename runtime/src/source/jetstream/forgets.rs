@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, Info};
 
+use crate::source::Deletion;
+
 /// What the stream deletes by itself, and what it has not any more, a sentence each.
 ///
 /// JetStream does not say why an event is gone. What its beginning has passed may have been lost before it was read;
@@ -45,10 +47,15 @@ pub(super) fn forgets(info: &Info) -> Vec<String> {
     rules.into_iter().flatten().collect()
 }
 
-/// Whether single events can only be missing because they were lost, or deleted before this was so: it cannot be taken back.
-pub(super) fn forbids_deletion(config: &Config) -> bool {
-    let forbidden = config.deny_delete && config.deny_purge;
+/// Who can have deleted what is missing. That nobody can is never taken back.
+pub(super) fn deletion(config: &Config) -> Deletion {
     let replaces = config.max_messages_per_subject > 0 || config.allow_rollup;
     let copies = config.mirror.is_some() || config.sources.is_some();
-    forbidden && !replaces && !config.allow_message_ttl && !copies
+    if replaces || copies || config.allow_message_ttl {
+        return Deletion::ByItself;
+    }
+    match config.deny_delete && config.deny_purge {
+        true => Deletion::Forbidden,
+        false => Deletion::ByHand,
+    }
 }

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::forgets;
 use super::pack::write_lines;
 use crate::event::{Event, Sequence, Timestamp};
-use crate::source::{SourceError, StreamState, only_one};
+use crate::source::{Deletion, SourceError, StreamState, only_one};
 use crate::subject::SubjectFilter;
 
 pub(super) async fn find_stream(
@@ -67,7 +67,7 @@ pub(super) async fn stream_state(
     not_for_answers(info, connection.answers())?;
     Ok(StreamState {
         forgets: forgets::forgets(info),
-        forbids_deletion: forgets::forbids_deletion(&info.config),
+        deletion: forgets::deletion(&info.config),
         takes: takes(&info.config),
         ..kept(&info.state)
     })
@@ -83,7 +83,7 @@ fn kept(state: &stream::State) -> StreamState {
         },
         last_sequence: state.last_sequence,
         missing: state.deleted_count.unwrap_or(0),
-        forbids_deletion: false,
+        deletion: Deletion::ByHand,
         first_time: (state.messages > 0).then(|| timestamp(state.first_timestamp)),
         forgets: Vec::new(),
         takes: None,

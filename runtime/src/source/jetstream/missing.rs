@@ -18,14 +18,15 @@ use serde_json::json;
 use super::connection::Connection;
 use super::lookup;
 use crate::event::Sequence;
-use crate::source::{LostEvents, ReadFrom, SourceError, StreamState, position};
+use crate::source::{Deletion, LostEvents, ReadFrom, SourceError, StreamState, position};
 
-/// Events at most that a server is asked to name, about 1 MB: it names all that are missing or none, and the answer shares
-/// its connection with live events.
+/// Missing events at most that a server is asked to name: it names all or none, and the answer shares its connection with
+/// live events. Above that nothing is proved.
 const NAMED_MAX: u64 = 100_000;
-/// A server that finds a file missing clears what it knows of that first, and counts again a moment later; one that is
-/// behind the consumer's in a cluster hears of a deletion a moment later. So often it is asked until it can explain a gap,
-/// with this pause in between: what is said to be lost stops projections until somebody comes.
+/// The same of a stream that deletes events all the time, so that it is asked all the time.
+const NAMED_MAX_OFTEN: u64 = 10_000;
+/// A server that finds a file missing clears what it knows of that first, and counts again a moment later. So often it is
+/// asked until its numbers agree, with this pause in between.
 const ASKED_MOST: usize = 10;
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 
@@ -61,12 +62,12 @@ pub(super) struct Missing {
     held: u64,
     first: Sequence,
     last: Sequence,
-    /// All that are missing, rising: also those that were lost.
-    all: Vec<Sequence>,
-    /// Those that were lost, rising.
+    /// Those that the server lists as deleted, rising: also what it knows to be lost.
+    deleted: Vec<Sequence>,
+    /// Those of them that were lost, rising.
     lost: Vec<Sequence>,
-    /// Others were lost, and the server does not know which: it found a damaged file when it was started.
-    lost_others: bool,
+    /// It has lost some at all. It may not know which: it found a damaged file when it was started.
+    lost_some: bool,
 }
 
 /// The stream's last sequence, if nothing is left between `from` and that.
@@ -91,67 +92,132 @@ pub(super) async fn end_behind(
 fn may_be_all_deleted(state: &StreamState, from: ReadFrom) -> bool {
     let end = from.end_of(state.first_sequence, state.last_sequence);
     let behind = end.map_or(0, |end| end - from.after());
-    // An emptied stream names nothing.
+    // An emptied stream misses nothing behind its beginning.
     let is_empty = state.first_sequence > state.last_sequence;
-    behind > 0 && (is_empty || (behind <= state.missing && state.missing <= NAMED_MAX))
+    behind > 0 && (is_empty || behind <= state.missing)
 }
 
-/// The first events that the server has lost of those that it does not give right behind `after`.
-pub(super) async fn lost(
+/// The first events that the stream's leader has lost of those that it does not give right behind `after`.
+pub(super) async fn lost_behind(
     connection: &Connection,
     stream: &str,
     after: Sequence,
 ) -> Result<Option<LostEvents>, SourceError> {
-    match lookup::next_stored(connection, stream, after).await? {
-        Some(next) if next.seq == after + 1 => Ok(None),
-        Some(next) => Ok(explained(connection, stream, after, &[next.seq]).await?.1),
-        // Nothing comes, for whatever reason. What the server knows to be lost is lost all the same.
-        None => {
-            let state = lookup::stream_state(connection, stream).await?;
-            let missing = named(connection, stream, &state).await?;
-            Ok(missing.and_then(|missing| missing.lost_behind(after)))
-        }
+    let next = lookup::next_stored(connection, stream, after).await?;
+    let next = next.map(|next| next.seq);
+    if next == Some(after + 1) {
+        return Ok(None);
     }
+    // Asked afterwards: what was deleted before the next one was given is named by now.
+    let state = lookup::stream_state(connection, stream).await?;
+    let missing = named(connection, stream, &state).await?;
+    Ok(missing.and_then(|missing| match next {
+        Some(next) => missing.unexplained(after, &[next]),
+        // Nothing comes, for whatever reason. What the server knows to be lost is lost all the same.
+        None => missing.lost_behind(after),
+    }))
 }
 
-/// Waits until the server can explain what `sequences` leave out, from behind `before` on; gives what it has lost of that,
-/// and what it said last. Nothing is lost where it names nothing, because too much is missing.
-pub(super) async fn explained(
+/// Finds out what has become of what `sequences`, as a consumer gave them, leave out behind `before`: what is missing of the
+/// stream, and what of that is lost, if it is not too much to be named.
+///
+/// # Errors
+/// [`SourceError::EventsLost`] for what the stream's beginning has passed, and [`SourceError::Interrupted`] where the
+/// leader has an event that the consumer did not give: its replica is another one, and lacks that. A new consumer may be
+/// placed elsewhere.
+pub(super) async fn explain(
     connection: &Connection,
     stream: &str,
     before: Sequence,
     sequences: &[Sequence],
-) -> Result<(Missing, Option<LostEvents>), SourceError> {
-    let mut asked = 0;
-    loop {
-        let state = lookup::stream_state(connection, stream).await?;
-        position::not_lost(stream, before + 1, state.first_sequence)?;
+) -> Result<Option<(Missing, Option<LostEvents>)>, SourceError> {
+    let state = lookup::stream_state(connection, stream).await?;
+    position::not_lost(stream, before + 1, state.first_sequence)?;
+    let mut not_given = None;
+    for _ in 0..ASKED_MOST {
         let Some(missing) = named(connection, stream, &state).await? else {
-            return Ok((Missing::default(), None));
+            return Ok(None);
         };
         let lost = missing.unexplained(before, sequences);
-        asked += 1;
-        if asked == ASKED_MOST || (lost.is_none() && missing.is_counted()) {
-            return Ok((missing, lost));
+        let first = lost.map(|lost| lost.first);
+        // That it does not give the event proves something only if it does not name it as deleted afterwards.
+        if first == not_given {
+            return Ok(Some((missing, lost)));
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        if let Some(first) = first {
+            let next = lookup::next_stored(connection, stream, first - 1).await?;
+            if next.is_some_and(|next| next.seq == first) {
+                let reason = format!("a replica did not give event {first}, which the leader has");
+                return Err(interrupted(stream, reason));
+            }
+        }
+        not_given = first;
+    }
+    let reason = "events are deleted faster than it can be asked which";
+    Err(interrupted(stream, reason.into()))
+}
+
+fn interrupted(stream: &str, reason: String) -> SourceError {
+    SourceError::Interrupted {
+        stream: stream.to_owned(),
+        reason,
     }
 }
 
 /// What is missing of the stream, if that is not too much to be named.
-pub(super) async fn named(
+async fn named(
     connection: &Connection,
     stream: &str,
     state: &StreamState,
 ) -> Result<Option<Missing>, SourceError> {
-    if state.missing > NAMED_MAX {
+    // A link between servers may be closed by an answer that is larger than any message.
+    let room = connection.max_payload().await? as u64 / 2;
+    if state.missing > named_most(state, room) {
         return Ok(None);
     }
     let mut missing = ask(connection, stream).await?;
-    if missing.lost_others && state.forbids_deletion {
-        missing.lost.clone_from(&missing.all);
+    for _ in 1..ASKED_MOST {
+        if missing.is_counted() {
+            break;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+        missing = ask(connection, stream).await?;
+    }
+    if !missing.is_counted() {
+        tracing::warn!(
+            stream,
+            missing = missing.deleted.len(),
+            "the server's numbers of the events that this stream holds and misses do not agree: whether it has lost some cannot be told"
+        );
+    }
+    if missing.lost_some && state.deletion == Deletion::Forbidden {
+        missing.lost.clone_from(&missing.deleted);
     }
     Ok(Some(missing))
+}
+
+/// How many sequences fit into so many bytes, each with a comma, up to what may be asked for.
+fn named_most(state: &StreamState, room: u64) -> u64 {
+    let digits = u64::from(state.last_sequence.checked_ilog10().unwrap_or(0)) + 1;
+    let most = match state.deletion {
+        Deletion::ByItself => NAMED_MAX_OFTEN,
+        Deletion::Forbidden | Deletion::ByHand => NAMED_MAX,
+    };
+    most.min(room / (digits + 1))
+}
+
+/// What is missing right behind `after` at this stream's end, and lost.
+pub(super) async fn lost_at_end(
+    connection: &Connection,
+    stream: &str,
+    state: &StreamState,
+    after: Sequence,
+) -> Result<Option<LostEvents>, SourceError> {
+    if state.missing == 0 || state.last_sequence <= after {
+        return Ok(None);
+    }
+    let missing = named(connection, stream, state).await?;
+    Ok(missing.and_then(|missing| missing.lost_behind(after)))
 }
 
 async fn ask(connection: &Connection, stream: &str) -> Result<Missing, SourceError> {
@@ -170,30 +236,31 @@ async fn ask(connection: &Connection, stream: &str) -> Result<Missing, SourceErr
 
 impl From<State> for Missing {
     fn from(state: State) -> Self {
-        let mut all = state.deleted;
-        all.retain(|it| (state.first_seq..=state.last_seq).contains(it));
-        all.sort_unstable();
-        all.dedup();
+        let mut deleted = state.deleted;
+        deleted.retain(|it| (state.first_seq..=state.last_seq).contains(it));
+        deleted.sort_unstable();
+        deleted.dedup();
+        let (named, bytes) = (state.lost.msgs.unwrap_or_default(), state.lost.bytes);
+        let lost_some = bytes > 0 || !named.is_empty();
         // A number that was lost may be that of another event by now.
         let is_missing = |it: &Sequence| match state.messages {
             0 => *it <= state.last_seq,
-            _ => all.binary_search(it).is_ok(),
+            _ => names(&deleted, *it),
         };
-        let lost_others = state.lost.bytes > 0 && state.lost.msgs.is_none();
-        let mut lost = state.lost.msgs.unwrap_or_default();
-        lost.retain(is_missing);
+        let mut lost: Vec<_> = named.into_iter().filter(is_missing).collect();
         lost.sort_unstable();
+        // The first one of an emptied stream is still to come.
+        let (first, deleted) = match state.messages {
+            0 => (state.last_seq + 1, Vec::new()),
+            _ => (state.first_seq, deleted),
+        };
         Self {
             held: state.messages,
-            // That of an emptied stream is still to come.
-            first: match state.messages {
-                0 => state.last_seq + 1,
-                _ => state.first_seq,
-            },
+            first,
             last: state.last_seq,
-            all,
+            deleted,
             lost,
-            lost_others,
+            lost_some,
         }
     }
 }
@@ -201,7 +268,7 @@ impl From<State> for Missing {
 impl Missing {
     /// Whether the server's numbers agree with what it names.
     fn is_counted(&self) -> bool {
-        self.first + self.held + self.all.len() as u64 == self.last + 1
+        self.first + self.held + self.deleted.len() as u64 == self.last + 1
     }
 
     /// Whether everything that `sequences` leave out, from behind `before` on, was deleted.
@@ -225,23 +292,23 @@ impl Missing {
     }
 
     /// The first of what is missing right behind `before` that the server knows to be lost.
-    pub(super) fn lost_behind(&self, before: Sequence) -> Option<LostEvents> {
+    fn lost_behind(&self, before: Sequence) -> Option<LostEvents> {
         self.unexplained(before, &[self.end_of_gap(before) + 1])
     }
 
     fn was_deleted(&self, sequence: Sequence) -> bool {
-        names(&self.all, sequence) && !names(&self.lost, sequence)
+        names(&self.deleted, sequence) && !names(&self.lost, sequence)
     }
 
     /// Of an event that does not come. One that the server counts among those that it holds is damaged.
     fn was_lost(&self, sequence: Sequence) -> bool {
-        names(&self.lost, sequence) || (self.is_counted() && !names(&self.all, sequence))
+        names(&self.lost, sequence) || (self.is_counted() && !names(&self.deleted, sequence))
     }
 
     /// The last event of those that are missing, one after the other, right behind this one; this one if none is.
     fn end_of_gap(&self, before: Sequence) -> Sequence {
-        let behind = self.all.partition_point(|&it| it <= before);
-        let gap = self.all[behind..].iter().zip(before + 1..);
+        let behind = self.deleted.partition_point(|&it| it <= before);
+        let gap = self.deleted[behind..].iter().zip(before + 1..);
         before + gap.take_while(|(it, next)| *it == next).count() as u64
     }
 
@@ -321,12 +388,12 @@ mod tests {
     }
 
     #[test]
-    fn deleted_events_are_asked_for_only_where_as_many_are_missing_and_not_too_many() {
+    fn deleted_events_are_asked_for_only_where_as_many_are_missing() {
         let state = |last_sequence, missing| StreamState {
             first_sequence: 1,
             last_sequence,
             first_time: None,
-            forbids_deletion: false,
+            deletion: Deletion::ByHand,
             missing,
             forgets: Vec::new(),
             takes: None,
@@ -335,16 +402,31 @@ mod tests {
         assert!(may_be_all_deleted(&state(8, 3), from));
         assert!(!may_be_all_deleted(&state(8, 2), from));
         assert!(!may_be_all_deleted(&state(5, 2), from));
-        let last = NAMED_MAX + 8;
-        assert!(!may_be_all_deleted(&state(last, NAMED_MAX), from));
-        let from = ReadFrom::After(NAMED_MAX);
-        assert!(may_be_all_deleted(&state(last, NAMED_MAX), from));
-        assert!(!may_be_all_deleted(&state(last, NAMED_MAX + 1), from));
         let emptied = StreamState {
-            first_sequence: last + 1,
-            ..state(last, 0)
+            first_sequence: 9,
+            ..state(8, 0)
         };
         assert!(may_be_all_deleted(&emptied, ReadFrom::OldestAfter(5)));
+    }
+
+    #[test]
+    fn no_more_is_named_than_a_message_may_hold() {
+        let most = |last_sequence, deletion, room| {
+            let state = StreamState {
+                first_sequence: 1,
+                last_sequence,
+                first_time: None,
+                deletion,
+                missing: 0,
+                forgets: Vec::new(),
+                takes: None,
+            };
+            named_most(&state, room)
+        };
+        assert_eq!(most(9, Deletion::ByHand, 100), 50);
+        assert_eq!(most(10, Deletion::ByHand, 100), 33);
+        assert_eq!(most(0, Deletion::ByHand, 1 << 30), NAMED_MAX);
+        assert_eq!(most(0, Deletion::ByItself, 1 << 30), NAMED_MAX_OFTEN);
     }
 
     #[test]

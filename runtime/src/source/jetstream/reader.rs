@@ -59,7 +59,7 @@ pub(super) async fn open(
         flow,
         pending,
         packer: Packer::new(from, limits),
-        missing: Missing::default(),
+        missing: None,
         carried: None,
         _guard: guard,
     };
@@ -89,7 +89,7 @@ struct Reader {
     breaks: u64,
     packer: Packer,
     /// What was missing of the stream when that was asked last.
-    missing: Missing,
+    missing: Option<Missing>,
     /// A message that did not fit into the last batch.
     carried: Option<Message>,
     _guard: ConsumerGuard,
@@ -133,17 +133,18 @@ impl Reader {
     ///
     /// A gap in the sequences is one of three things: events that were deleted one by one, the stream has dropped its
     /// beginning up to a place ahead of us, or its server has lost them. The server tells, asked after the events on both
-    /// sides have come; one answer settles all gaps of a batch, since a stream's beginning only moves forward, and what
+    /// sides have come; what it says settles all gaps of a batch, since a stream's beginning only moves forward, and what
     /// was deleted stays so.
     async fn explain(&mut self, before: Sequence, batch: &Batch) -> Result<(), SourceError> {
         let sequences = batch.sequences();
-        if self.missing.explains(before, sequences) {
+        let known = self.missing.as_ref();
+        if known.is_some_and(|missing| missing.explains(before, sequences)) {
             return Ok(());
         }
-        let asked = missing::explained(&self.questions, &self.stream, before, sequences);
-        let (missing, lost) = asked.await?;
+        let explained = missing::explain(&self.questions, &self.stream, before, sequences);
+        let (missing, lost) = explained.await?.unzip();
         self.missing = missing;
-        position::found(&self.stream, lost)
+        position::found(&self.stream, lost.flatten())
     }
 
     fn interrupted(&self, reason: String) -> SourceError {
@@ -214,11 +215,11 @@ impl Reader {
         let (questions, stream) = (&self.questions, &self.stream);
         let state = lookup::stream_state(questions, stream).await.ok()?;
         let dropped = position::not_lost(stream, read + 1, state.first_sequence);
-        if dropped.is_err() || state.last_sequence <= read {
+        if dropped.is_err() {
             return dropped.err();
         }
-        let missing = missing::named(questions, stream, &state).await.ok()??;
-        position::found(stream, missing.lost_behind(read)).err()
+        let lost = missing::lost_at_end(questions, stream, &state, read).await;
+        position::found(stream, lost.ok()?).err()
     }
 
     fn failed(&self, error: &PullError) -> SourceError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Opening;
 use crate::batch::{Batch, BatchBuilder, BatchLimits};
 use crate::event::{Event, Position, Sequence, Timestamp};
-use crate::source::{LostEvents, StreamState};
+use crate::source::{Deletion, LostEvents, StreamState};
 use crate::subject::SubjectFilter;
 
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Stream {
             first_sequence: first,
             last_sequence: self.last_sequence,
             missing: self.last_sequence + 1 - first - self.events.len() as u64,
-            forbids_deletion: false,
+            deletion: Deletion::ByHand,
             first_time: self.events.front().map(|event| event.time),
             forgets: Vec::new(),
             takes: None,
