@@ -18,6 +18,7 @@ mod follower;
 mod leader;
 mod links;
 mod reach;
+mod replica;
 mod sign_in;
 
 /// A server with a stream, a source under test, and a connection of the test's own.

@@ -14,7 +14,7 @@ use crate::source::conformance::soon;
 const FORMED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Three servers of one cluster with the stream on all of them.
-async fn cluster() -> (Vec<NatsServer>, Context) {
+pub(super) async fn cluster() -> (Vec<NatsServer>, Context) {
     // Taken all at once, so that they differ. Somebody else may take one before its server does; then that server
     // routes through the others.
     let listeners: Vec<_> = (0..3)
@@ -61,7 +61,7 @@ async fn leader(context: &Context, other_than: Option<usize>) -> Option<usize> {
 }
 
 /// The same, waiting for it.
-async fn until_led(context: &Context, other_than: Option<usize>) -> usize {
+pub(super) async fn until_led(context: &Context, other_than: Option<usize>) -> usize {
     let led = async {
         loop {
             if let Some(number) = leader(context, other_than).await {
