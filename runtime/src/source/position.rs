@@ -106,13 +106,8 @@ pub async fn resume(
     position: Position,
 ) -> Result<Resume, SourceError> {
     let state = same(source, stream, position).await?;
-    go_on(
-        stream,
-        position.sequence + 1,
-        state,
-        None,
-        OnLostEvents::Halt,
-    )
+    let next = position.sequence + 1;
+    go_on(stream, next, state, None, OnLostEvents::Halt)
 }
 
 async fn checked(

@@ -138,15 +138,10 @@ impl Runner {
             return Ok(resume);
         };
         let (first, last) = (lost.first.max(resume.after + 1), lost.last);
-        // Either alone may have been deleted.
+        let source = &*self.shared.source;
+        // Of events that are there again, one may have been deleted.
         for sequence in [first, last] {
-            if self
-                .shared
-                .source
-                .event_time(stream, sequence)
-                .await?
-                .is_some()
-            {
+            if source.event_time(stream, sequence).await?.is_some() {
                 return Ok(resume);
             }
         }
@@ -191,7 +186,7 @@ impl Runner {
             tracing::warn!(
                 projection = self.name,
                 stream = checkpoint.stream,
-                "the loss of {lost} is accepted: their changes are missing from the read model"
+                "the loss of {lost} is accepted: changes are missing from the read model"
             );
         }
         let begins_at_end = store.checkpoint().is_none()
