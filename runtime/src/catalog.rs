@@ -23,6 +23,7 @@ mod discards;
 mod files;
 mod generations;
 mod incident;
+mod losses;
 mod modules;
 mod place;
 mod record;
@@ -39,8 +40,8 @@ pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
 const FILE: &str = "catalog.db";
 
 /// Counts up when the tables change. 2: whether files were made, and incidents. 3: the module that was declined. 4: events
-/// that were discarded.
-const FORMAT: i32 = 4;
+/// that were discarded. 5: events that were lost.
+const FORMAT: i32 = 5;
 
 /// Makes a catalog of format 1 one of format 2.
 const FROM_FORMAT_1: &str = "
@@ -64,6 +65,18 @@ CREATE TABLE IF NOT EXISTS discards (
   subject TEXT NOT NULL,
   discarded TEXT NOT NULL,
   PRIMARY KEY (projection, sequence, time)
+) WITHOUT ROWID;
+";
+
+/// Makes a catalog of format 4 one of format 5; a new one has it, too.
+const LOSSES: &str = "
+CREATE TABLE IF NOT EXISTS losses (
+  projection TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY (projection, number),
+  FOREIGN KEY (projection, number) REFERENCES generations (projection, number) ON DELETE CASCADE
 ) WITHOUT ROWID;
 ";
 
@@ -161,7 +174,7 @@ impl CatalogError {
         match self {
             Self::Damaged { .. } => {
                 "put it back from a backup, or move it away with the files named like it (-wal, -shm): the read models are \
-                 then taken over as they are; pauses, discards and what was being built are forgotten"
+                 then taken over as they are; pauses, discards, known losses and what was being built are forgotten"
             }
             Self::Gone { .. } => {
                 "let the host's user write to the data folder; it is tried again each second, and what the host knows is \
@@ -261,10 +274,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i32> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let steps: &[&str] = match format {
-        0 => &[TABLES, DISCARDS],
-        1 => &[FROM_FORMAT_1, FROM_FORMAT_2, DISCARDS],
-        2 => &[FROM_FORMAT_2, DISCARDS],
-        3 => &[DISCARDS],
+        0 => &[TABLES, DISCARDS, LOSSES],
+        1 => &[FROM_FORMAT_1, FROM_FORMAT_2, DISCARDS, LOSSES],
+        2 => &[FROM_FORMAT_2, DISCARDS, LOSSES],
+        3 => &[DISCARDS, LOSSES],
+        4 => &[LOSSES],
         FORMAT => return look_through(&transaction).map(|()| FORMAT),
         other => return Ok(other),
     };

@@ -182,6 +182,13 @@ pub trait EventSource: Send + Sync + 'static {
         event.map_ok(|event| event.map(|event| event.time)).boxed()
     }
 
+    /// The sequence of the first event behind `after` that the source gives; none where it gives none.
+    fn next_sequence<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>>;
+
     /// The sequence of the first event that was stored at this time or later; the one behind the last event when none
     /// was.
     fn sequence_at<'a>(

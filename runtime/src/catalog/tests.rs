@@ -3,6 +3,7 @@
 use super::*;
 use crate::definition::Definition;
 use crate::projection::Problem;
+use crate::source::LostEvents;
 use crate::store::sqlite::reader::fixture;
 
 const NAME: &str = "order-summary";
@@ -343,6 +344,28 @@ fn an_incident_is_answered_once_however_it_is_worded_and_whatever_became_of_the_
     assert!(is_answered(500) && !is_answered(600));
     folder.catalog.retire(NAME, number).unwrap();
     assert!(is_answered(500));
+}
+
+#[test]
+fn the_last_loss_that_a_generation_has_found_is_kept_as_long_as_that() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    let number = folder.add(2, GenerationState::Building);
+    let old = |connection: &Connection| {
+        connection.execute_batch("DROP TABLE losses; PRAGMA user_version = 4;")
+    };
+    folder.catalog.read(old).unwrap();
+    folder.states();
+    for lost in [(5, 9), (12, 12)] {
+        let (first, last) = lost;
+        let lost = LostEvents { first, last };
+        folder.catalog.add_loss(NAME, number, lost).unwrap();
+        folder.states();
+        assert_eq!(folder.catalog.loss(NAME, number).unwrap(), Some(lost));
+        assert_eq!(folder.catalog.loss(NAME, 1).unwrap(), None);
+    }
+    folder.catalog.remove(NAME).unwrap();
+    assert_eq!(folder.catalog.loss(NAME, number).unwrap(), None);
 }
 
 #[test]

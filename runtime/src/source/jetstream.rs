@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 
 use crate::batch::BatchLimits;
 use crate::event::{Event, Sequence, Timestamp};
@@ -84,6 +85,15 @@ impl EventSource for JetStreamSource {
         sequence: Sequence,
     ) -> BoxFuture<'a, Result<Option<Event>, SourceError>> {
         Box::pin(lookup::event(&self.live, stream, sequence))
+    }
+
+    fn next_sequence<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        let next = lookup::next_stored(&self.live, stream, after);
+        next.map_ok(|next| next.map(|next| next.seq)).boxed()
     }
 
     fn end_behind<'a>(

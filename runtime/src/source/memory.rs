@@ -252,6 +252,15 @@ impl EventSource for MemorySource {
         futures::future::ready(event).boxed()
     }
 
+    fn next_sequence<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        let next = self.with_stream(stream, |stream| Ok(stream.next_sequence(after)));
+        futures::future::ready(next).boxed()
+    }
+
     fn end_behind<'a>(
         &'a self,
         stream: &'a str,

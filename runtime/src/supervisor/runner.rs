@@ -12,7 +12,7 @@ use super::backoff::Backoff;
 use super::message::Message;
 use super::stopped::read_again;
 use crate::batch::BatchLimits;
-use crate::catalog::{Catalog, GenerationRecord, Purpose};
+use crate::catalog::{Catalog, GenerationRecord};
 use crate::config::Config;
 use crate::event::EventRef;
 use crate::guest::{Engine, GuestLimits, GuestModule};
@@ -26,13 +26,14 @@ use crate::projection::requests::Requests;
 use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State, named};
+use crate::source::EventSource;
 use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
-use crate::source::{EventSource, LostEvents};
 use crate::store::folder::DataFolder;
 use crate::store::{OpenFiles, StoreError};
 
 mod look;
+mod loss;
 mod prepare;
 
 /// Causes that somebody has to mend outside the host are looked at again after this time: soon enough for a
@@ -103,8 +104,6 @@ pub(super) struct Runner {
     name: String,
     /// What was logged last.
     said: String,
-    /// Events that were found to be lost. A server forgets that when it is started anew, and says that they were deleted.
-    lost: Option<LostEvents>,
 }
 
 impl std::ops::Deref for Runner {
@@ -123,7 +122,6 @@ impl Runner {
             run,
             name,
             said: String::new(),
-            lost: None,
         }
     }
 
@@ -144,7 +142,9 @@ impl Runner {
                 backoff.reset();
             }
             self.losses.stopped(failure.lost());
-            self.lost = failure.lost().or(self.lost);
+            if let Some(lost) = failure.lost() {
+                self.keep_loss(lost).await;
+            }
             let wait = backoff.after(self.retry(&failure));
             self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
             if let Some(report) = self.report(&failure, wait) {
@@ -215,15 +215,6 @@ impl Runner {
             // Nobody has a copy of what was only being built.
             (_, _, Failure::Store(StoreError::Missing { .. })) if builds => Retry::Never,
             _ => failure.retry(),
-        }
-    }
-
-    fn on_lost_events(&self) -> OnLostEvents {
-        match self.record.purpose {
-            // What is left of a stream says nothing about rows that were made of more.
-            Purpose::Verify => OnLostEvents::Halt,
-            Purpose::Promote if self.is_built_because_of_a_loss() => OnLostEvents::Accept,
-            Purpose::Promote => self.shared.config.projection(&self.name).on_lost_events,
         }
     }
 

@@ -122,6 +122,29 @@ fn what_was_lost_is_lost_also_when_the_server_has_forgotten_it() {
     assert_eq!(head["events"], end - (last + 1 - first), "{head}");
 }
 
+/// Who turns everything off and on again has not accepted anything.
+#[test]
+fn what_was_lost_is_lost_also_when_host_and_server_were_started_again() {
+    let (mut nats, _stream) = in_blocks();
+    take_away(&blocks(&nats)[1]);
+    let mut host = Host::start(&nats.url(), &["ledger"]);
+    let (first, last) = wait_lost(&host);
+    host.kill();
+    nats.kill();
+    nats.restart();
+    host.restart();
+    assert_eq!(wait_lost(&host), (first, last));
+    host.restart();
+    assert_eq!(wait_lost(&host), (first, last));
+
+    assert_eq!(host.cli(&["accept", "ledger"]).code, 0);
+    host.wait_applied("ledger", EVENTS as u64);
+    host.restart();
+    assert_eq!(host.wait_state("ledger", "live")["lag"], 0);
+    let head = host.row("ledger", "heads", "head").expect("a row");
+    assert_eq!(head["events"], EVENTS as u64 - (last + 1 - first), "{head}");
+}
+
 #[test]
 fn each_loss_of_a_file_is_accepted_for_itself() {
     let (nats, stream) = in_blocks();

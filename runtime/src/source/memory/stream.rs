@@ -83,6 +83,12 @@ impl Stream {
         (self.events.len() - self.index_after(sequence)) as u64
     }
 
+    /// The first event behind `after`.
+    pub(super) fn next_sequence(&self, after: Sequence) -> Option<Sequence> {
+        let next = self.events.get(self.index_after(after));
+        next.map(|event| event.sequence)
+    }
+
     pub(super) fn purge_before(&mut self, sequence: Sequence) {
         self.events.retain(|event| event.sequence >= sequence);
     }
@@ -98,8 +104,7 @@ impl Stream {
 
     /// The first events that it has lost between `after` and the next one that it holds.
     pub(super) fn lost(&self, after: Sequence) -> Option<LostEvents> {
-        let next = self.events.get(self.index_after(after));
-        let next = next.map_or(self.last_sequence + 1, |event| event.sequence);
+        let next = self.next_sequence(after).unwrap_or(self.last_sequence + 1);
         let mut lost = self.lost.range(after + 1..next.max(after + 1)).copied();
         let first = lost.next()?;
         let last = lost.next_back().unwrap_or(first);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Runner, Shared, blocking};
-use crate::catalog::{GenerationRecord, Incident};
+use crate::catalog::GenerationRecord;
 use crate::event::Position;
 use crate::guest::GuestModule;
 use crate::projection::directory::ReadModelFile;
@@ -13,7 +13,6 @@ use crate::projection::recovery::{Failure, Rules};
 use crate::projection::task::{Inputs, Task};
 use crate::session::Session;
 use crate::source::position::{self, OnLostEvents, Resume, Start};
-use crate::source::{LostEvents, SourceError};
 use crate::store::sqlite::{SqliteStore, look_through};
 use crate::store::{Checkpoint, ReadModelStore};
 use crate::subject::SubjectFilter;
@@ -125,53 +124,6 @@ impl Runner {
             (None, _) => first(),
         };
         Ok((checkpoint, resume))
-    }
-
-    /// What was found to be lost before, and is still to be read, has to be there again, or is accepted.
-    async fn with_known_loss(
-        &self,
-        stream: &str,
-        resume: Resume,
-        on_lost: OnLostEvents,
-    ) -> Result<Resume, Failure> {
-        let Some(lost) = self.lost.filter(|lost| lost.last > resume.after) else {
-            return Ok(resume);
-        };
-        let (first, last) = (lost.first.max(resume.after + 1), lost.last);
-        let source = &*self.shared.source;
-        // Of events that are there again, one may have been deleted.
-        for sequence in [first, last] {
-            if source.event_time(stream, sequence).await?.is_some() {
-                return Ok(resume);
-            }
-        }
-        match on_lost {
-            OnLostEvents::Accept if first == resume.after + 1 => Ok(Resume {
-                after: last,
-                lost: Some(LostEvents { first, last }),
-                ..resume
-            }),
-            // What stands before it is read first.
-            OnLostEvents::Accept => Ok(resume),
-            OnLostEvents::Halt | OnLostEvents::Rebuild => Err(SourceError::EventsLost {
-                stream: stream.to_owned(),
-                first,
-                last,
-            })?,
-        }
-    }
-
-    /// Whether it is being built because events were lost: what is lost is left out of it, as it was meant to be.
-    pub(super) fn is_built_because_of_a_loss(&self) -> bool {
-        let incident = self.record.incident.as_ref();
-        let is_loss = |incident: &Incident| incident.problem.code == "events_lost";
-        incident.is_some_and(is_loss) && self.poison.is_being_built()
-    }
-
-    /// Whether it was begun because the stream is not what it was: then it is built from what the stream has now.
-    fn takes_what_is_left(&self) -> bool {
-        let incident = self.record.incident.as_ref();
-        incident.is_some_and(Incident::is_about_the_stream)
     }
 
     /// Commits the place where it goes on, where no event would: that lost events are passed over, so that it stays

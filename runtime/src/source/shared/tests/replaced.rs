@@ -33,6 +33,14 @@ impl EventSource for ReplacedWhenRead {
         self.0.event(stream, sequence)
     }
 
+    fn next_sequence<'a>(
+        &'a self,
+        stream: &'a str,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<Option<Sequence>, SourceError>> {
+        self.0.next_sequence(stream, after)
+    }
+
     fn end_behind<'a>(
         &'a self,
         stream: &'a str,
