@@ -35,7 +35,7 @@ impl Progress {
                 time,
             } = through;
             status.checkpoint = through;
-            status.last_error = None;
+            forget_problem(status);
             if status.stands_before().is_none() {
                 status.failed_at = None;
             }
@@ -81,7 +81,7 @@ impl Progress {
             settle(status);
             status.waiting.seen(Instant::now(), status.lag);
             if status.lag == 0 {
-                status.last_error = None;
+                forget_problem(status);
                 status.failed_at = None;
             }
         });
@@ -195,6 +195,19 @@ impl Progress {
     pub fn checkpoint(&self) -> Sequence {
         self.status.borrow().checkpoint
     }
+}
+
+/// What went wrong is over. Logged, as it was that it went wrong.
+fn forget_problem(status: &mut Status) {
+    let Some(problem) = status.last_error.take() else {
+        return;
+    };
+    tracing::info!(
+        projection = status.name,
+        checkpoint = status.checkpoint,
+        code = problem.code,
+        "goes on"
+    );
 }
 
 /// Says once what the stream forgets and what else should be known, and again when that changes.

@@ -22,7 +22,7 @@ use crate::projection::directory::{Entry, GenerationEntry, ReadModelFile};
 use crate::projection::requests::Action;
 use crate::store::dead_letters::{Attempt, DeadLetter};
 use crate::store::sqlite::reader::{ReadError, ReadLimits, Reader};
-use crate::supervisor::{Command, Outcome};
+use crate::supervisor::{Command, CommandError, Outcome};
 
 /// Dead letters, or discarded events, in one answer; `?after=SEQUENCE` asks for the next ones.
 const LIST_MAX: usize = 1_000;
@@ -156,9 +156,8 @@ pub(super) async fn show(
         return Ok(Json(DeadLetterDetails::new(letter, held)));
     }
     let stopping = state.supervision.stopping(&name, sequence, number).await;
-    let read = move |reader: &Reader, limits| reader.holder(sequence, limits);
     if !matches!(stopping, Ok(Some(_)))
-        && let Some(holder) = on_file(&state, &uri, generation, read).await?
+        && let Some(holder) = holder(&state, &uri, sequence, generation).await?
     {
         return Err(is_held(&name, sequence, holder, number));
     }
@@ -205,13 +204,32 @@ pub(super) async fn settle(
         }
     };
     let [generation] = parameters(&uri, ["generation"])?;
+    let number = generation_number(generation.clone(), &name)?;
     let command = Command::DeadLetter {
         sequence,
         action,
-        generation: generation_number(generation, &name)?,
+        generation: number,
     };
-    let outcome = state.supervision.command(&name, command).await;
-    outcome.map(Json).map_err(|error| problem(&error, &name))
+    let refused = match state.supervision.command(&name, command).await {
+        Ok(outcome) => return Ok(Json(outcome)),
+        Err(refused) => refused,
+    };
+    let is_unknown = matches!(refused, CommandError::NoDeadLetter { stopped: None, .. });
+    if is_unknown && let Some(holder) = holder(&state, &uri, sequence, generation).await? {
+        return Err(is_held(&name, sequence, holder, number));
+    }
+    Err(problem(&refused, &name))
+}
+
+/// Sequence of the dead letter behind which an event is held, if it is.
+async fn holder(
+    state: &QueryState,
+    uri: &Uri,
+    sequence: Sequence,
+    generation: Option<String>,
+) -> Result<Option<Sequence>, HttpProblem> {
+    let read = move |reader: &Reader, limits| reader.holder(sequence, limits);
+    on_file(state, uri, generation, read).await
 }
 
 fn sequence(uri: &Uri) -> Result<Sequence, HttpProblem> {

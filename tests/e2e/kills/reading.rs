@@ -19,6 +19,9 @@ use crate::examples::ALL;
 /// Many commits, so that there is something to come between.
 const SMALL_COMMITS: &str = "[store]\ncommit_events = 500\n";
 
+/// Events that last for ten minutes: a test is stopped after that, however slow the machine is.
+const MORE_THAN_ENOUGH: usize = 120_000;
+
 /// Those that get new modules; the others go on beside them.
 const RELOADED: [&str; 2] = ["order-summary", "ledger"];
 
@@ -70,7 +73,7 @@ fn while_live(
     phase: Phase,
     mut round: impl FnMut(&mut Instants, &mut Host, &Expected, &Steady) -> Came,
 ) {
-    let expected = Expected::of(Orders::new(2).events(40_000));
+    let expected = Expected::of(Orders::new(2).events(MORE_THAN_ENOUGH));
     let nats = NatsServer::start();
     let stream = Stream::of_orders(&nats.url());
     let mut host = host(&nats);

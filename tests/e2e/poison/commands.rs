@@ -100,12 +100,14 @@ fn an_event_that_is_held_names_the_dead_letter_that_holds_it() {
     wait_set_aside(&host, 2, 2);
 
     for (held, holder) in [(3, 1), (5, 4)] {
-        let shown = host.cli(&["dead-letters", "show", "scribe", &held.to_string()]);
-        let expected = [
-            &format!("held behind dead letter {holder}")[..],
-            &format!("dead-letters show scribe {holder}"),
-        ];
-        shown.assert_explains(1, &expected);
+        for command in ["show", "retry", "discard"] {
+            let refused = host.cli(&["dead-letters", command, "scribe", &held.to_string()]);
+            let expected = [
+                &format!("held behind dead letter {holder}")[..],
+                &format!("dead-letters show scribe {holder}"),
+            ];
+            refused.assert_explains(1, &expected);
+        }
     }
     let applied = host.cli(&["dead-letters", "show", "scribe", "2"]);
     applied.assert_explains(1, &["no dead letter 2"]);

@@ -139,6 +139,7 @@ fn what_was_lost_is_lost_also_when_host_and_server_were_started_again() {
 
     assert_eq!(host.cli(&["accept", "ledger"]).code, 0);
     host.wait_applied("ledger", EVENTS as u64);
+    host.log().wait_for(&["goes on", "events_lost"]);
     host.restart();
     assert_eq!(host.wait_state("ledger", "live")["lag"], 0);
     let head = host.row("ledger", "heads", "head").expect("a row");
