@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS losses (
   number INTEGER NOT NULL,
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
-  PRIMARY KEY (projection, number),
+  PRIMARY KEY (projection, number, first),
   FOREIGN KEY (projection, number) REFERENCES generations (projection, number) ON DELETE CASCADE
 ) WITHOUT ROWID;
 ";

@@ -347,25 +347,32 @@ fn an_incident_is_answered_once_however_it_is_worded_and_whatever_became_of_the_
 }
 
 #[test]
-fn the_last_loss_that_a_generation_has_found_is_kept_as_long_as_that() {
+fn the_losses_that_a_generation_has_found_are_kept_as_long_as_that() {
     let mut folder = Folder::new();
     folder.add(1, GenerationState::Live);
-    let number = folder.add(2, GenerationState::Building);
+    folder.add(2, GenerationState::Building);
     let old = |connection: &Connection| {
         connection.execute_batch("DROP TABLE losses; PRAGMA user_version = 4;")
     };
     folder.catalog.read(old).unwrap();
     folder.states();
-    for lost in [(5, 9), (12, 12)] {
-        let (first, last) = lost;
-        let lost = LostEvents { first, last };
-        folder.catalog.add_loss(NAME, number, lost).unwrap();
-        folder.states();
-        assert_eq!(folder.catalog.loss(NAME, number).unwrap(), Some(lost));
-        assert_eq!(folder.catalog.loss(NAME, 1).unwrap(), None);
+    let lost = |(first, last)| LostEvents { first, last };
+    for one in [(12, 12), (5, 7), (5, 9)] {
+        folder.catalog.add_loss(NAME, 2, lost(one)).unwrap();
     }
+    folder.states();
+    let losses = |of| folder.catalog.losses(NAME, of).unwrap();
+    assert_eq!(losses(2), [(5, 9), (12, 12)].map(lost));
+    assert_eq!(losses(1), []);
+    folder.catalog.remove_loss(NAME, 2, lost((5, 9))).unwrap();
+    assert_eq!(losses(2), [lost((12, 12))]);
+    for one in 20..200 {
+        folder.catalog.add_loss(NAME, 2, lost((one, one))).unwrap();
+    }
+    let last_hundred = (100..200).map(|one| lost((one, one)));
+    assert_eq!(losses(2), Vec::from_iter(last_hundred));
     folder.catalog.remove(NAME).unwrap();
-    assert_eq!(folder.catalog.loss(NAME, number).unwrap(), None);
+    assert_eq!(losses(2), []);
 }
 
 #[test]

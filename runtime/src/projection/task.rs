@@ -38,6 +38,8 @@ pub struct Task {
     pub rules: Rules,
     /// What the stream held when the checkpoint was checked against it.
     pub resume: Resume,
+    /// What should be known of the read model, a sentence each.
+    pub warnings: Vec<String>,
     /// Says what happened to the outside.
     pub progress: Progress,
     /// Lets the loop stand for a moment.
@@ -89,6 +91,7 @@ impl Task {
         let mut wheel = self.brake.wheel();
         let key = &self.guest.definition.key;
         let mut warnings = self.resume.doubts(&inputs.filters);
+        warnings.extend(self.warnings);
         warnings.extend(self.rules.poison.warning(key).map(str::to_owned));
         let mut fold = Fold::start(
             self.guest,

@@ -98,6 +98,8 @@ fn a_file_that_is_gone_from_the_middle_of_a_stream_stops_the_projection_before_i
     nats.restart();
     host.wait_applied("ledger", EVENTS as u64);
     assert_each_event_once_in_order(&host, stream.publish(&Orders::new(2).events(10)));
+    let status = host.wait_state("ledger", "live");
+    assert!(!status.to_string().contains("built without"), "{status}");
 }
 
 /// A server that is started without what it has lost takes that for deleted.
@@ -141,7 +143,12 @@ fn what_was_lost_is_lost_also_when_host_and_server_were_started_again() {
     host.wait_applied("ledger", EVENTS as u64);
     host.log().wait_for(&["goes on", "events_lost"]);
     host.restart();
-    assert_eq!(host.wait_state("ledger", "live")["lag"], 0);
+    let status = host.wait_state("ledger", "live");
+    assert_eq!(status["lag"], 0, "{status}");
+    let missing = format!("without events {first} to {last}, which the stream had lost");
+    let warnings = status["warnings"].as_array().unwrap();
+    let warned = |it: &Value| it.as_str().is_some_and(|it| it.contains(&missing));
+    assert!(warnings.iter().any(warned), "{status}");
     let head = host.row("ledger", "heads", "head").expect("a row");
     assert_eq!(head["events"], EVENTS as u64 - (last + 1 - first), "{head}");
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::{Runner, blocking};
-use crate::catalog::{Incident, Purpose};
+use crate::catalog::{Catalog, CatalogError, Incident, Purpose};
+use crate::event::Sequence;
 use crate::projection::recovery::Failure;
 use crate::source::position::{OnLostEvents, Resume};
 use crate::source::{LostEvents, SourceError};
+
+/// Losses that a warning names; the others are counted.
+const NAMED: usize = 3;
 
 impl Runner {
     /// What becomes of events that are lost, if nobody has accepted that.
@@ -35,10 +39,8 @@ impl Runner {
     /// A server that is started again says of what it had lost that it was deleted. So it is kept over starts of the host,
     /// too: who starts both again has not accepted anything.
     pub(super) async fn keep_loss(&self, lost: LostEvents) {
-        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let number = self.record.number;
-        let kept = blocking(move || shared.catalog.add_loss(&name, number, lost)).await;
-        if let Ok(Err(error)) = kept {
+        let kept = self.catalog(move |catalog, name, number| catalog.add_loss(name, number, lost));
+        if let Err(error) = kept.await {
             let hint = error.hint();
             tracing::warn!(
                 projection = self.name,
@@ -48,10 +50,13 @@ impl Runner {
         }
     }
 
-    async fn known_loss(&self) -> Result<Option<LostEvents>, Failure> {
+    async fn catalog<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Catalog, &str, u32) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
         let number = self.record.number;
-        Ok(blocking(move || shared.catalog.loss(&name, number)).await??)
+        Ok(blocking(move || work(&shared.catalog, &name, number)).await??)
     }
 
     /// What was found to be lost before has to be there again, or is accepted.
@@ -86,17 +91,71 @@ impl Runner {
         stream: &str,
         resume: &Resume,
     ) -> Result<Option<LostEvents>, Failure> {
-        let Some(known) = self.known_loss().await? else {
+        let mut known = self.catalog(Catalog::losses).await?.into_iter();
+        let Some(known) = known.find(|lost| lost.last > resume.after) else {
             return Ok(None);
         };
         let first = known.first.max(resume.after + 1);
-        // Another stream, made under the same name before anything was read, may be shorter.
-        let last = known.last.min(resume.last_sequence);
-        if first > last {
-            return Ok(None);
-        }
         let next = self.shared.source.next_sequence(stream, first - 1).await?;
-        let last = next.map_or(last, |next| last.min(next - 1));
-        Ok((first <= last).then_some(LostEvents { first, last }))
+        // Another stream, made under the same name before anything was read, may be shorter.
+        let end = next.map_or(resume.last_sequence, |next| next - 1);
+        let last = known.last.min(end);
+        if first <= last {
+            return Ok(Some(LostEvents { first, last }));
+        }
+        let is_there =
+            move |catalog: &Catalog, name: &str, number| catalog.remove_loss(name, number, known);
+        self.catalog(is_there).await?;
+        Ok(None)
+    }
+
+    /// What readers of a read model that has come this far should know: which events it is built without.
+    pub(super) async fn what_is_missing(
+        &self,
+        checkpoint: Sequence,
+    ) -> Result<Option<String>, Failure> {
+        let mut losses = self.catalog(Catalog::losses).await?;
+        losses.retain(|lost| lost.last <= checkpoint);
+        Ok(missing(&losses))
+    }
+}
+
+/// A sentence about lost events that were accepted to be.
+fn missing(losses: &[LostEvents]) -> Option<String> {
+    let named = losses.iter().take(NAMED).map(LostEvents::to_string);
+    let mut all: Vec<_> = named.collect();
+    if losses.len() > NAMED {
+        all.push(format!("{} more", losses.len() - NAMED));
+    }
+    let last = all.pop()?;
+    let all = match all.is_empty() {
+        true => last,
+        false => format!("{} and {last}", all.join(", ")),
+    };
+    Some(format!(
+        "the read model is built without {all}, which the stream had lost"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_losses_are_named_and_the_others_counted() {
+        let losses: Vec<_> = [(5, 9), (12, 12), (20, 21), (30, 30), (40, 50)]
+            .map(|(first, last)| LostEvents { first, last })
+            .into();
+        let said = |count| missing(&losses[..count]).unwrap_or_default();
+        assert_eq!(said(0), "");
+        assert!(
+            said(1).contains("without events 5 to 9, which"),
+            "{}",
+            said(1)
+        );
+        let three = "without events 5 to 9, event 12 and events 20 to 21, which";
+        assert!(said(3).contains(three), "{}", said(3));
+        let five = "without events 5 to 9, event 12, events 20 to 21 and 2 more, which";
+        assert!(said(5).contains(five), "{}", said(5));
     }
 }

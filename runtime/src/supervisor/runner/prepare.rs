@@ -28,6 +28,7 @@ impl Runner {
         let (checkpoint, resume) = self.place(store.checkpoint(), &module).await?;
         self.progress.place_found();
         let store = self.settle_place(store, &checkpoint, &resume).await?;
+        let missing = self.what_is_missing(checkpoint.sequence).await?;
         self.losses.passed();
         let readers = &self.shared.readers;
         let subscription = readers
@@ -42,6 +43,7 @@ impl Runner {
                 poison: self.poison.clone(),
             },
             resume,
+            warnings: Vec::from_iter(missing),
             progress: self.progress.clone(),
             brake: self.brake.clone(),
             turn: self.turn.clone(),
@@ -135,6 +137,7 @@ impl Runner {
         resume: &Resume,
     ) -> Result<SqliteStore, Failure> {
         if let Some(lost) = resume.lost {
+            self.keep_loss(lost).await;
             tracing::warn!(
                 projection = self.name,
                 stream = checkpoint.stream,
