@@ -311,6 +311,7 @@ macro_rules! event_source_conformance {
             the_state_tells_when_the_oldest_event_was_stored,
             an_event_that_is_read_alone_is_the_one_that_comes_with_others,
             the_time_of_an_event_is_the_one_it_is_read_with,
+            the_next_event_is_the_first_that_is_left,
             a_time_is_the_sequence_of_the_first_event_from_then_on,
             the_stream_is_found_by_its_subjects,
             a_stream_that_is_not_there_is_named,

@@ -60,6 +60,17 @@ pub(in crate::source) async fn the_time_of_an_event_is_the_one_it_is_read_with(
     assert_eq!(time(3).await, Ok(None));
 }
 
+pub(in crate::source) async fn the_next_event_is_the_first_that_is_left(fixture: impl Fixture) {
+    fixture.publish_numbers(4).await;
+    let next = async |after| fixture.source().next_sequence(STREAM, after).await.unwrap();
+    fixture.delete_event(2).await;
+    assert_eq!(next(0).await, Some(1));
+    assert_eq!(next(1).await, Some(3));
+    assert_eq!(next(4).await, None);
+    fixture.purge_before(4).await;
+    assert_eq!(next(0).await, Some(4));
+}
+
 pub(in crate::source) async fn an_end_that_was_deleted_is_told_from_one_that_was_lost(
     fixture: impl Fixture,
 ) {
