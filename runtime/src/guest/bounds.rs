@@ -59,29 +59,24 @@ pub(super) fn set_apart(command: &mut Command) {
     command.process_group(0).arg0("foldline");
 }
 
-/// So many seconds beyond the time that a process may use, the system kills it without saying that it was the time. A machine
-/// that is held up looks at the time late.
-#[cfg(unix)]
-const NOTICED_LATE: u64 = 60;
-
 /// Bounds this process, for good, and ends it with the one that started it.
 #[cfg(unix)]
 pub(super) fn bound(limits: CompileLimits) -> anyhow::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let seconds = limits.time.as_secs().max(1);
-    for (resource, most, beyond) in [
-        (Resource::Cpu, seconds, NOTICED_LATE),
-        (Resource::Data, limits.memory_bytes, 0),
+    for (resource, most) in [
+        (Resource::Cpu, seconds),
+        (Resource::Data, limits.memory_bytes),
         // What it ends with is nothing to look at.
-        (Resource::Core, 0, 0),
+        (Resource::Core, 0),
     ] {
         // Only a privileged process may raise what it was given.
         let given = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Rlimit {
             // At the maximum the system kills; it is to say first that it was the time.
             current: Some(most.min(given.saturating_sub(1))),
-            maximum: Some(most.saturating_add(beyond).min(given)),
+            maximum: Some(most.saturating_add(1).min(given)),
         };
         setrlimit(resource, limit)?;
     }

@@ -27,8 +27,10 @@ pub struct CompileLimits {
 /// Threads that compile one module.
 const THREADS: &str = "2";
 
-/// How many times the processor time that it may take a process may last.
+/// How many times the processor time that it may take a process may last,
 const PATIENCE: u32 = 3;
+/// and how much longer than that: on a busy machine a few seconds of processor time take many.
+const BUSY: Duration = Duration::from_secs(60);
 
 /// Time between two looks at a process.
 const LOOK: Duration = Duration::from_millis(5);
@@ -107,7 +109,7 @@ impl Compiler {
 
     /// Waits for its end. The system counts only time in which it runs, and it might wait for something.
     fn wait(&self, mut child: Child) -> std::io::Result<ExitStatus> {
-        let deadline = Instant::now() + self.limits.time * PATIENCE + LOOK;
+        let deadline = Instant::now() + self.limits.time * PATIENCE + BUSY;
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
