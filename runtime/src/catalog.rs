@@ -34,14 +34,15 @@ pub use discards::{Discard, Discards};
 pub use files::FileHistory;
 pub use generations::{NewGeneration, Purpose};
 pub use incident::Incident;
+pub use losses::KnownLoss;
 pub use record::{GenerationRecord, GenerationState, ProjectionRecord};
 
 /// The catalog's file in the data folder.
 const FILE: &str = "catalog.db";
 
 /// Counts up when the tables change. 2: whether files were made, and incidents. 3: the module that was declined. 4: events
-/// that were discarded. 5: events that were lost.
-const FORMAT: i32 = 5;
+/// that were discarded. 5: events that were lost. 6: whether that was accepted.
+const FORMAT: i32 = 6;
 
 /// Makes a catalog of format 1 one of format 2.
 const FROM_FORMAT_1: &str = "
@@ -68,17 +69,21 @@ CREATE TABLE IF NOT EXISTS discards (
 ) WITHOUT ROWID;
 ";
 
-/// Makes a catalog of format 4 one of format 5; a new one has it, too.
+/// Makes a catalog of format 4 one of format 6; a new one has it, too.
 const LOSSES: &str = "
 CREATE TABLE IF NOT EXISTS losses (
   projection TEXT NOT NULL,
   number INTEGER NOT NULL,
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
+  accepted INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (projection, number, first),
   FOREIGN KEY (projection, number) REFERENCES generations (projection, number) ON DELETE CASCADE
 ) WITHOUT ROWID;
 ";
+
+/// Makes a catalog of format 5 one of format 6.
+const FROM_FORMAT_5: &str = "ALTER TABLE losses ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;";
 
 /// How long to wait for a lock that another program holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -279,6 +284,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i32> {
         2 => &[FROM_FORMAT_2, DISCARDS, LOSSES],
         3 => &[DISCARDS, LOSSES],
         4 => &[LOSSES],
+        5 => &[FROM_FORMAT_5],
         FORMAT => return look_through(&transaction).map(|()| FORMAT),
         other => return Ok(other),
     };

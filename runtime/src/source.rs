@@ -66,6 +66,11 @@ pub struct LostEvents {
 }
 
 impl LostEvents {
+    /// Whether all of `other` are among these.
+    pub fn cover(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+
     /// As the subject or object of a sentence.
     pub fn named(&self, number: impl Fn(Sequence) -> String) -> String {
         match (number(self.first), number(self.last)) {

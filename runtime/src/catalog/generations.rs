@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, GenerationState, Incident};
+use super::{Catalog, CatalogError, GenerationState, Incident, losses};
 use crate::definition::Definition;
 use crate::event::Sequence;
 use crate::projection::Problem;
@@ -74,7 +74,8 @@ impl Catalog {
     }
 
     /// Enters a generation; one that was building, or has failed, is retired for it. Gives its number. A later version that
-    /// makes way for the live one is declined: its module file must not begin it again.
+    /// makes way for the live one is declined: its module file must not begin it again. It knows what the live one knows to be
+    /// lost.
     ///
     /// # Errors
     /// If the catalog cannot be written.
@@ -111,6 +112,7 @@ impl Catalog {
                     incident
                 ],
             )?;
+            losses::inherit(transaction, projection, number, new.started_from)?;
             Ok(number)
         })
     }

@@ -43,6 +43,16 @@ impl Folder {
         projection.unwrap().declined
     }
 
+    /// `5-9 accepted, 12-12` …
+    fn losses(&self, number: u32) -> String {
+        let losses = self.catalog.losses(NAME, number).unwrap();
+        let said = losses.iter().map(|known| {
+            let accepted = if known.accepted { " accepted" } else { "" };
+            format!("{}-{}{accepted}", known.lost.first, known.lost.last)
+        });
+        said.collect::<Vec<_>>().join(", ")
+    }
+
     /// `1 live, 2 building` …, as another start of the host finds it.
     fn states(&mut self) -> String {
         self.catalog = Catalog::open(self.folder.path()).unwrap();
@@ -53,6 +63,10 @@ impl Folder {
             .collect();
         states.join(", ")
     }
+}
+
+fn lost((first, last): (u64, u64)) -> LostEvents {
+    LostEvents { first, last }
 }
 
 fn problem() -> Problem {
@@ -356,23 +370,48 @@ fn the_losses_that_a_generation_has_found_are_kept_as_long_as_that() {
     };
     folder.catalog.read(old).unwrap();
     folder.states();
-    let lost = |(first, last)| LostEvents { first, last };
     for one in [(12, 12), (5, 7), (5, 9)] {
         folder.catalog.add_loss(NAME, 2, lost(one)).unwrap();
     }
     folder.states();
-    let losses = |of| folder.catalog.losses(NAME, of).unwrap();
-    assert_eq!(losses(2), [(5, 9), (12, 12)].map(lost));
-    assert_eq!(losses(1), []);
-    folder.catalog.remove_loss(NAME, 2, lost((5, 9))).unwrap();
-    assert_eq!(losses(2), [lost((12, 12))]);
+    assert_eq!(folder.losses(2), "5-9, 12-12");
+    assert_eq!(folder.losses(1), "");
+    folder.catalog.remove_loss(NAME, 2, 5).unwrap();
+    assert_eq!(folder.losses(2), "12-12");
     for one in 20..200 {
         folder.catalog.add_loss(NAME, 2, lost((one, one))).unwrap();
     }
-    let last_hundred = (100..200).map(|one| lost((one, one)));
-    assert_eq!(losses(2), Vec::from_iter(last_hundred));
+    let last_hundred: Vec<_> = (100..200).map(|one| format!("{one}-{one}")).collect();
+    assert_eq!(folder.losses(2), last_hundred.join(", "));
     folder.catalog.remove(NAME).unwrap();
-    assert_eq!(losses(2), []);
+    assert_eq!(folder.losses(2), "");
+}
+
+#[test]
+fn a_new_generation_knows_what_the_live_one_knows_to_be_lost() {
+    let mut folder = Folder::new();
+    folder.add(1, GenerationState::Live);
+    let old = |connection: &Connection| {
+        connection
+            .execute_batch("ALTER TABLE losses DROP COLUMN accepted; PRAGMA user_version = 5;")
+    };
+    folder.catalog.read(old).unwrap();
+    folder.states();
+    folder.catalog.add_loss(NAME, 1, lost((5, 9))).unwrap();
+    folder.catalog.accept_loss(NAME, 1, lost((5, 9))).unwrap();
+    // Found again, it stays accepted.
+    folder.catalog.add_loss(NAME, 1, lost((5, 9))).unwrap();
+    folder.catalog.add_loss(NAME, 1, lost((12, 12))).unwrap();
+    folder.add(2, GenerationState::Building);
+    assert_eq!(folder.losses(2), "5-9 accepted, 12-12");
+    // What it finds itself is its own, and a larger loss is another one.
+    folder.catalog.add_loss(NAME, 2, lost((5, 10))).unwrap();
+    assert_eq!(folder.losses(2), "5-10, 12-12");
+    assert_eq!(folder.losses(1), "5-9 accepted, 12-12");
+    // Nor does it know of what lies before its start.
+    folder.catalog.add_loss(NAME, 1, lost((2, 3))).unwrap();
+    assert_eq!(folder.add(3, GenerationState::Building), 3);
+    assert_eq!(folder.losses(3), "5-9 accepted, 12-12");
 }
 
 #[test]

@@ -241,7 +241,10 @@ pub(super) fn not_lost(stream: &str, next: Sequence, first: Sequence) -> Result<
 }
 
 /// That nothing was found to be lost.
-pub(super) fn found(stream: &str, lost: Option<LostEvents>) -> Result<(), SourceError> {
+///
+/// # Errors
+/// [`SourceError::EventsLost`] for what was.
+pub fn found(stream: &str, lost: Option<LostEvents>) -> Result<(), SourceError> {
     match lost {
         None => Ok(()),
         Some(LostEvents { first, last }) => Err(SourceError::EventsLost {

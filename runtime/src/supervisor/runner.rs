@@ -27,7 +27,6 @@ use crate::projection::task::Task;
 use crate::projection::turn::{Turn, Turns};
 use crate::projection::{Problem, State, named};
 use crate::source::EventSource;
-use crate::source::position::OnLostEvents;
 use crate::source::shared::SharedReaders;
 use crate::store::folder::DataFolder;
 use crate::store::{OpenFiles, StoreError};
@@ -141,12 +140,17 @@ impl Runner {
             if started.elapsed() > STEADY {
                 backoff.reset();
             }
-            self.losses.stopped(failure.lost());
-            if let Some(lost) = failure.lost() {
+            let unaccepted = self.unaccepted(&failure).await;
+            self.losses.stopped(unaccepted);
+            if let Some(lost) = unaccepted {
                 self.keep_loss(lost).await;
             }
-            let wait = backoff.after(self.retry(&failure));
-            self.failed(&failure, wait.is_some_and(|wait| wait < LATER));
+            let is_accepted = failure.lost().is_some() && unaccepted.is_none();
+            let wait = backoff.after(self.retry(&failure, is_accepted));
+            match is_accepted {
+                true => self.goes_on_without(&failure),
+                false => self.failed(&failure, wait.is_some_and(|wait| wait < LATER)),
+            }
             if let Some(report) = self.report(&failure, wait) {
                 // A host that is stopping does not listen any more, and a new start finds the same.
                 let _not_heard = self.reports.send(report).await;
@@ -207,13 +211,13 @@ impl Runner {
     }
 
     /// When to try again: a loss that is accepted anyway does not wait for a person.
-    fn retry(&self, failure: &Failure) -> Retry {
+    fn retry(&self, failure: &Failure, is_accepted: bool) -> Retry {
         // The record is that of the run's start; a promotion in between starts nothing anew.
         let builds = self.poison.is_being_built();
-        match (failure.lost(), self.on_lost_events(), failure) {
-            (Some(_), OnLostEvents::Accept, _) => Retry::Soon,
+        match failure {
+            _ if is_accepted => Retry::Soon,
             // Nobody has a copy of what was only being built.
-            (_, _, Failure::Store(StoreError::Missing { .. })) if builds => Retry::Never,
+            Failure::Store(StoreError::Missing { .. }) if builds => Retry::Never,
             _ => failure.retry(),
         }
     }

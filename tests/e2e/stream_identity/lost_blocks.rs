@@ -78,6 +78,15 @@ fn wait_lost(host: &Host) -> (u64, u64) {
     (first, last)
 }
 
+/// A status says which events the read model is built without.
+#[track_caller]
+fn assert_is_without(status: &Value, events: &str) {
+    let missing = format!("built without {events}, which the stream had lost");
+    let warnings = status["warnings"].as_array().unwrap();
+    let warned = |it: &Value| it.as_str().is_some_and(|it| it.contains(&missing));
+    assert!(warnings.iter().any(warned), "{status}");
+}
+
 #[test]
 fn a_file_that_is_gone_from_the_middle_of_a_stream_stops_the_projection_before_it() {
     let (mut nats, stream) = in_blocks();
@@ -145,10 +154,7 @@ fn what_was_lost_is_lost_also_when_host_and_server_were_started_again() {
     host.restart();
     let status = host.wait_state("ledger", "live");
     assert_eq!(status["lag"], 0, "{status}");
-    let missing = format!("without events {first} to {last}, which the stream had lost");
-    let warnings = status["warnings"].as_array().unwrap();
-    let warned = |it: &Value| it.as_str().is_some_and(|it| it.contains(&missing));
-    assert!(warnings.iter().any(warned), "{status}");
+    assert_is_without(&status, &format!("events {first} to {last}"));
     let head = host.row("ledger", "heads", "head").expect("a row");
     assert_eq!(head["events"], EVENTS as u64 - (last + 1 - first), "{head}");
 }
@@ -230,6 +236,34 @@ fn a_damaged_event_can_be_given_up() {
     host.wait_applied("ledger", last);
     let head = host.row("ledger", "heads", "head").expect("a row");
     assert_eq!(head["events"], last - 1, "{head}");
+}
+
+/// Neither to compare the live one with, nor to take its place: both would be without it anyway.
+#[test]
+fn what_was_accepted_once_is_not_asked_again_of_what_is_built_beside_it() {
+    let (mut nats, _stream) = in_blocks();
+    take_away(&blocks(&nats)[1]);
+    let host = Host::start(&nats.url(), &["ledger"]);
+    let (first, last) = wait_lost(&host);
+    assert_eq!(host.cli(&["accept", "ledger"]).code, 0);
+    host.wait_applied("ledger", EVENTS as u64);
+    host.wait_state("ledger", "live");
+    let verified = host.cli(&["verify", "ledger"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let rebuild = || {
+        let rebuilt = host.cli(&["rebuild", "ledger", "--wait"]);
+        assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
+        let status = host.wait_state("ledger", "live");
+        assert_is_without(&status, &format!("events {first} to {last}"));
+        let head = host.row("ledger", "heads", "head").expect("a row");
+        assert_eq!(head["events"], EVENTS as u64 - (last + 1 - first), "{head}");
+    };
+    rebuild();
+
+    // From here on the server takes them for deleted.
+    nats.kill();
+    nats.restart();
+    rebuild();
 }
 
 /// It drops what follows the damage, and does not say what that was.

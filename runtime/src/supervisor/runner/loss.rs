@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{Runner, blocking};
-use crate::catalog::{Catalog, CatalogError, Incident, Purpose};
+use crate::catalog::{Catalog, CatalogError, Incident, KnownLoss, Purpose};
 use crate::event::Sequence;
+use crate::projection::State;
 use crate::projection::recovery::Failure;
-use crate::source::position::{OnLostEvents, Resume};
+use crate::source::position::{self, OnLostEvents, Resume, Start};
 use crate::source::{LostEvents, SourceError};
+use crate::store::Checkpoint;
 
 /// Losses that a warning names; the others are counted.
 const NAMED: usize = 3;
@@ -40,13 +42,79 @@ impl Runner {
     /// too: who starts both again has not accepted anything.
     pub(super) async fn keep_loss(&self, lost: LostEvents) {
         let kept = self.catalog(move |catalog, name, number| catalog.add_loss(name, number, lost));
-        if let Err(error) = kept.await {
+        self.is_kept(lost, kept.await);
+    }
+
+    /// Neither it nor what is built beside it asks for that again.
+    pub(super) async fn keep_accepted(&self, lost: LostEvents) {
+        let kept =
+            self.catalog(move |catalog, name, number| catalog.accept_loss(name, number, lost));
+        self.is_kept(lost, kept.await);
+    }
+
+    fn is_kept(&self, lost: LostEvents, kept: Result<(), Failure>) {
+        if let Err(error) = kept {
             let hint = error.hint();
             tracing::warn!(
                 projection = self.name,
                 hint,
-                "that {lost} are lost is not kept: {error}"
+                "what is known of the loss of {lost} is not kept: {error}"
             );
+        }
+    }
+
+    /// Whether it was accepted already that it, or the live one when it was begun, is built without these events.
+    async fn is_accepted(&self, lost: LostEvents) -> Result<bool, Failure> {
+        let known = self.catalog(Catalog::losses).await?;
+        let mut accepted = known.iter().filter(|known| known.accepted);
+        Ok(accepted.any(|known| known.lost.cover(lost)))
+    }
+
+    /// The lost events that have stopped it, unless it may go on without them.
+    pub(super) async fn unaccepted(&self, failure: &Failure) -> Option<LostEvents> {
+        let lost = failure.lost()?;
+        let accepted = match self.on_lost_events() {
+            OnLostEvents::Accept => true,
+            // A catalog that cannot be read says nothing.
+            OnLostEvents::Halt | OnLostEvents::Rebuild => {
+                self.is_accepted(lost).await.unwrap_or(false)
+            }
+        };
+        (!accepted).then_some(lost)
+    }
+
+    /// It has come upon a loss that is accepted: the next attempt begins behind that.
+    pub(super) fn goes_on_without(&self, failure: &Failure) {
+        let code = failure.code();
+        tracing::warn!(
+            projection = self.name,
+            code,
+            "{failure}; that is accepted, so it goes on without"
+        );
+        self.progress.state(State::Starting, None);
+    }
+
+    /// Finds out where to go on in the stream; not again what was lost and is accepted.
+    pub(super) async fn check(
+        &self,
+        stream: &str,
+        stored: Option<&Checkpoint>,
+        start: Start,
+        on_lost: OnLostEvents,
+    ) -> Result<Resume, Failure> {
+        let check = |on_lost| position::check(&*self.shared.source, stream, stored, start, on_lost);
+        let found = check(on_lost).await;
+        let Some(lost) = found.as_ref().err().and_then(SourceError::lost) else {
+            return Ok(found?);
+        };
+        if !self.is_accepted(lost).await? {
+            return Ok(found?);
+        }
+        let behind = check(OnLostEvents::Accept).await?;
+        match behind.lost {
+            // More is lost by now.
+            Some(more) if !lost.cover(more) => Ok(found?),
+            _ => Ok(behind),
         }
     }
 
@@ -60,53 +128,61 @@ impl Runner {
     }
 
     /// What was found to be lost before has to be there again, or is accepted.
-    pub(super) async fn with_known_loss(
+    pub(super) async fn with_known_losses(
         &self,
         stream: &str,
         resume: Resume,
         on_lost: OnLostEvents,
     ) -> Result<Resume, Failure> {
-        let Some(lost) = self.still_lost(stream, &resume).await? else {
-            return Ok(resume);
-        };
-        match on_lost {
-            OnLostEvents::Accept if lost.first == resume.after + 1 => Ok(Resume {
-                after: lost.last,
-                lost: Some(lost),
-                ..resume
-            }),
-            // What stands before it is read first.
-            OnLostEvents::Accept => Ok(resume),
-            OnLostEvents::Halt | OnLostEvents::Rebuild => Err(SourceError::EventsLost {
-                stream: stream.to_owned(),
-                first: lost.first,
-                last: lost.last,
-            })?,
+        let still = self.still_lost(stream, &resume).await?;
+        let mut unaccepted = still.iter().filter(|known| !known.accepted);
+        if let Some(first) = unaccepted.next() {
+            if on_lost != OnLostEvents::Accept {
+                return Ok(position::found(stream, Some(first.lost)).map(|()| resume)?);
+            }
+            self.keep_accepted(first.lost).await;
         }
+        // Only the one that was shown can have been accepted.
+        position::found(stream, unaccepted.next().map(|next| next.lost))?;
+        let next = still
+            .iter()
+            .find(|known| known.lost.first == resume.after + 1);
+        Ok(match next {
+            Some(&KnownLoss { lost, .. }) => Resume {
+                after: lost.last,
+                lost: Some(LostEvents {
+                    first: resume.lost.map_or(lost.first, |before| before.first),
+                    last: lost.last,
+                }),
+                ..resume
+            },
+            // What stands before them is read first.
+            None => resume,
+        })
     }
 
     /// What was found to be lost before, is still to be read, and is not there again.
-    async fn still_lost(
-        &self,
-        stream: &str,
-        resume: &Resume,
-    ) -> Result<Option<LostEvents>, Failure> {
-        let mut known = self.catalog(Catalog::losses).await?.into_iter();
-        let Some(known) = known.find(|lost| lost.last > resume.after) else {
-            return Ok(None);
-        };
-        let first = known.first.max(resume.after + 1);
-        let next = self.shared.source.next_sequence(stream, first - 1).await?;
-        // Another stream, made under the same name before anything was read, may be shorter.
-        let end = next.map_or(resume.last_sequence, |next| next - 1);
-        let last = known.last.min(end);
-        if first <= last {
-            return Ok(Some(LostEvents { first, last }));
+    async fn still_lost(&self, stream: &str, resume: &Resume) -> Result<Vec<KnownLoss>, Failure> {
+        let mut still = Vec::new();
+        for known in self.catalog(Catalog::losses).await? {
+            if known.lost.last <= resume.after {
+                continue;
+            }
+            let first = known.lost.first.max(resume.after + 1);
+            let next = self.shared.source.next_sequence(stream, first - 1).await?;
+            // Another stream, made under the same name before anything was read, may be shorter.
+            let end = next.map_or(resume.last_sequence, |next| next - 1);
+            let last = known.lost.last.min(end);
+            if first <= last {
+                let lost = LostEvents { first, last };
+                still.push(KnownLoss { lost, ..known });
+                continue;
+            }
+            let first = known.lost.first;
+            self.catalog(move |catalog, name, number| catalog.remove_loss(name, number, first))
+                .await?;
         }
-        let is_there =
-            move |catalog: &Catalog, name: &str, number| catalog.remove_loss(name, number, known);
-        self.catalog(is_there).await?;
-        Ok(None)
+        Ok(still)
     }
 
     /// What readers of a read model that has come this far should know: which events it is built without.
@@ -114,8 +190,9 @@ impl Runner {
         &self,
         checkpoint: Sequence,
     ) -> Result<Option<String>, Failure> {
-        let mut losses = self.catalog(Catalog::losses).await?;
-        losses.retain(|lost| lost.last <= checkpoint);
+        let known = self.catalog(Catalog::losses).await?.into_iter();
+        let is_missing = |known: &KnownLoss| known.accepted || known.lost.last <= checkpoint;
+        let losses: Vec<_> = known.filter(is_missing).map(|known| known.lost).collect();
         Ok(missing(&losses))
     }
 }

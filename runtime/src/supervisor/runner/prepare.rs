@@ -12,7 +12,7 @@ use crate::projection::directory::ReadModelFile;
 use crate::projection::recovery::{Failure, Rules};
 use crate::projection::task::{Inputs, Task};
 use crate::session::Session;
-use crate::source::position::{self, OnLostEvents, Resume, Start};
+use crate::source::position::{OnLostEvents, Resume, Start};
 use crate::store::sqlite::{SqliteStore, look_through};
 use crate::store::{Checkpoint, ReadModelStore};
 use crate::subject::SubjectFilter;
@@ -108,8 +108,8 @@ impl Runner {
             true => OnLostEvents::Accept,
             false => self.on_lost_events(),
         };
-        let resume = position::check(source, &stream, stored, start, on_lost).await?;
-        let resume = self.with_known_loss(&stream, resume, on_lost).await?;
+        let resume = self.check(&stream, stored, start, on_lost).await?;
+        let resume = self.with_known_losses(&stream, resume, on_lost).await?;
         let first = || Checkpoint {
             stream,
             sequence: resume.after,
@@ -137,7 +137,7 @@ impl Runner {
         resume: &Resume,
     ) -> Result<SqliteStore, Failure> {
         if let Some(lost) = resume.lost {
-            self.keep_loss(lost).await;
+            self.keep_accepted(lost).await;
             tracing::warn!(
                 projection = self.name,
                 stream = checkpoint.stream,
