@@ -44,6 +44,8 @@ pub struct Compiler {
     program: PathBuf,
     cache: PathBuf,
     limits: CompileLimits,
+    /// How long a process may last.
+    patience: Duration,
     /// Digests of modules that were compiled within bounds before: one of 64 bytes for each that was loaded.
     known: Mutex<HashSet<String>>,
 }
@@ -61,6 +63,7 @@ impl Compiler {
             program,
             cache,
             limits,
+            patience: limits.time * PATIENCE + BUSY,
             known: Mutex::new(known.into_iter().collect()),
         }
     }
@@ -75,13 +78,7 @@ impl Compiler {
         if known().contains(&digest) {
             return Ok(());
         }
-        let ended = self.start().and_then(|mut child| {
-            if let Some(mut input) = child.stdin.take() {
-                // One that has ended takes no more; how it ended says why.
-                let _ended = input.write_all(module);
-            }
-            self.wait(child)
-        });
+        let ended = self.start().and_then(|child| self.feed(child, module));
         self.judge(ended.map_err(LoadError::NoCompiler)?)?;
         known().insert(digest);
         Ok(())
@@ -107,23 +104,46 @@ impl Compiler {
         command.spawn()
     }
 
-    /// Waits for its end. The system counts only time in which it runs, and it might wait for something.
-    fn wait(&self, mut child: Child) -> std::io::Result<ExitStatus> {
-        let deadline = Instant::now() + self.limits.time * PATIENCE + BUSY;
+    /// Gives it the module, and waits for its end.
+    fn feed(&self, mut child: Child, module: &[u8]) -> std::io::Result<Option<ExitStatus>> {
+        let input = child.stdin.take();
+        std::thread::scope(|scope| {
+            // A thread of its own, because a process that reads nothing would hold up who writes.
+            let writes = std::thread::Builder::new().spawn_scoped(scope, move || {
+                // One that has ended takes no more; how it ended says why.
+                let _ended = input.map(|mut input| input.write_all(module));
+            });
+            if let Err(error) = writes {
+                child.kill()?;
+                child.wait()?;
+                return Err(error);
+            }
+            self.wait(child)
+        })
+    }
+
+    /// Waits for its end; none if it was ended because that took too long. The system counts only time in which it runs, and
+    /// it might wait for something.
+    fn wait(&self, mut child: Child) -> std::io::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + self.patience;
         loop {
             if let Some(status) = child.try_wait()? {
-                return Ok(status);
+                return Ok(Some(status));
             }
             if Instant::now() > deadline {
                 child.kill()?;
-                return child.wait();
+                child.wait()?;
+                return Ok(None);
             }
             std::thread::sleep(LOOK);
         }
     }
 
-    fn judge(&self, status: ExitStatus) -> Result<(), LoadError> {
+    fn judge(&self, ended: Option<ExitStatus>) -> Result<(), LoadError> {
         let limits = self.limits;
+        let Some(status) = ended else {
+            return Err(LoadError::CompileWait(self.patience));
+        };
         match bounds::end(status) {
             End::Tried => Ok(()),
             End::Time => Err(LoadError::CompileTime(limits.time)),
@@ -157,5 +177,57 @@ pub fn compile_within(
     match with_room(|| compile(&engine, &module).map(drop)) {
         Err(error @ LoadError::NoThread(_)) => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What a compiler comes to that is this program, in words.
+    fn tried_by(program: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        std::fs::write(&path, format!("#!/bin/sh\n{program}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let limits = CompileLimits {
+            memory_bytes: 1 << 20,
+            time: Duration::from_secs(1),
+        };
+        let compiler = Compiler {
+            patience: Duration::from_millis(300),
+            ..Compiler::new(path, folder.path().to_owned(), limits, [])
+        };
+        // More than a pipe holds.
+        match compiler.try_out(&vec![0; 1 << 20]) {
+            Ok(()) => "tried".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_process_that_reads_nothing_and_does_not_end_is_ended() {
+        let said = tried_by("exec sleep 1000");
+        assert!(said.starts_with("time limit reached: "), "{said}");
+    }
+
+    #[test]
+    fn how_a_process_has_ended_is_said() {
+        assert_eq!(tried_by("exit 0"), "tried");
+        let panicked = tried_by("exit 101");
+        assert!(panicked.contains("exit status: 101"), "{panicked}");
+        let no_memory = tried_by("kill -ABRT $$");
+        assert!(
+            no_memory.starts_with("memory limit reached: "),
+            "{no_memory}"
+        );
+        let no_time = tried_by("kill -XCPU $$");
+        assert!(
+            no_time.contains("more than 1 s of processor time"),
+            "{no_time}"
+        );
     }
 }

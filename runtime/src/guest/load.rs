@@ -67,10 +67,13 @@ pub enum LoadError {
     /// Compiling it takes too long.
     #[error("time limit reached: compiling it took more than {} s of processor time", .0.as_secs())]
     CompileTime(Duration),
+    /// Compiling it does not come to an end.
+    #[error("time limit reached: compiling it did not come to its end within {} s", .0.as_secs())]
+    CompileWait(Duration),
     /// Compiling it takes too much memory.
     #[error("memory limit reached: compiling it took more than {0} bytes")]
     CompileMemory(u64),
-    /// Compiling it did not come to an end.
+    /// Compiling it came to an end of another kind.
     #[error("the process that compiles it did not come to its end: {0}")]
     Compiler(ExitStatus),
     /// It cannot be checked now.
@@ -104,6 +107,9 @@ impl LoadError {
             }
             Self::CompileTime(_) => {
                 "split large functions of the module, or raise limits.compile_ms"
+            }
+            Self::CompileWait(_) => {
+                "copy the file again when the machine has less to do, or raise limits.compile_ms"
             }
             Self::CompileMemory(_) => {
                 "split large functions of the module, or raise limits.compile_mib"
